@@ -1,0 +1,154 @@
+"""What an agent is, once its file has been read and found good.
+
+`document/` makes these, everything else reads them. All are frozen: a save makes a new `AgentDefinition`, and a call swaps
+the old one for it. Durations are seconds as float unless a field carries the vendor's own name (then the vendor's unit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+ListenFor = Literal["email", "phone", "number", "name", "address", "date"]
+
+BACK = "back"
+"""The stage name that means "where the caller came from"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """A list in a stage that replaces the agent's list (`keyterms: {only: [...]}`) instead of adding to it."""
+
+    items: tuple[str, ...]
+
+
+Setting = str | int | float | bool | None | tuple[str, ...] | Only | Mapping[str, "Setting"]
+"""One value of a service. A list is a tuple; `Only` appears in stage deltas alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One of the three services of an agent: the ear (stt), the model (llm) or the voice (tts).
+
+    provider: `assemblyai`, `openai`, `cartesia`.
+    settings: what the file says and the schema's defaults, by the names of the agent file (`keyterms`, `model`, `voice`),
+              durations in the vendor's unit. A setting nobody gave and the schema has no default for is absent.
+    endpoint: another address of the same service, None for the vendor's own.
+    """
+
+    provider: str
+    settings: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What the agent says first: `text` as written, or `prompt` by which the model finds its own words. One of the two."""
+
+    text: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One way out of a stage (an item of `next` or of `anywhere`).
+
+    to:          the stage's name, or `back`.
+    when:        in which case, in plain words; "" for the last two kinds.
+    examples:    sentences callers say in that case.
+    after_tries: after so many finished turns of the caller in the stage without another way taken.
+    otherwise:   at once, when a finished turn fits no `when`.
+    """
+
+    to: str
+    when: str = ""
+    examples: tuple[str, ...] = ()
+    after_tries: int | None = None
+    otherwise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step of the conversation. `stt`, `llm` and `tts` are deltas over the agent's settings that end with the stage."""
+
+    name: str
+    prompt: str | None = None
+    say: str | None = None
+    listen_for: ListenFor | None = None
+    stt: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
+    llm: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
+    tts: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
+    next: tuple[Transition, ...] = ()
+    end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vad:
+    """Voice activity detection on this machine (Silero). Seconds, and 0..1. Defaults are Pipecat 1.14's."""
+
+    confidence: float = 0.7
+    start_secs: float = 0.2
+    stop_secs: float = 0.2
+    min_volume: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A caller who says nothing: after `after` seconds the agent says `say`; after `tries` times it says `goodbye` and ends."""
+
+    after: float
+    say: str
+    tries: int = 3
+    goodbye: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Turn taking. `smart_turn_stop_secs`: the silence after which a turn that sounds unfinished ends all the same."""
+
+    barge_in: bool = True
+    vad: Vad = Vad()
+    smart_turn: bool = True
+    smart_turn_stop_secs: float = 3.0
+    idle: Idle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_call`: seconds after which a call ends, None for no limit."""
+
+    max_call: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDefinition:
+    """One good agent file.
+
+    file:      the YAML file, absolute.
+    variables: name -> text, after `--var`.
+    prompt:    the Jinja2 source of the system prompt (rendered by `prompts.render`).
+    stages:    in file order, the first one starts; empty for an agent that is one conversation.
+    sources:   every file that was read to make this, absolute, the agent file first. What a watcher has to watch.
+    """
+
+    name: str
+    file: Path
+    prompt: str
+    stt: Service
+    llm: Service
+    tts: Service
+    description: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    greeting: Greeting | None = None
+    turns: Turns = Turns()
+    limits: Limits = Limits()
+    anywhere: tuple[Transition, ...] = ()
+    stages: Mapping[str, Stage] = field(default_factory=dict[str, Stage])
+    sources: tuple[Path, ...] = ()
+
+    @property
+    def first_stage(self) -> str | None:
+        """The name of the stage a call begins in, None when the agent has no stages."""
+        return next(iter(self.stages), None)
