@@ -15,6 +15,7 @@ import stat
 import unicodedata
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def digest(path: Path) -> Digest:
             return f"{status.st_size} {status.st_mtime_ns}".encode()
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "blake2b").digest()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a name no file can have is a ValueError
         return ABSENT
     except OSError:
         return UNREADABLE
@@ -175,22 +176,20 @@ class _Look:
 
 
 def _look(files: Iterable[Path], folders: Iterable[Path]) -> _Look:
-    paths = set(files)
-    spots = {(folder, "") for folder in folders if folder.is_dir()}
-    for folder in folders:
-        paths.update(agent_files(folder))
-        spots.update(places(folder))
-    names = set[str]()
+    paths = {*files, *(path for folder in folders for path in agent_files(folder))}
+    spots = {(folder, "") for folder in folders}
+    for path in (*paths, *folders):
+        with suppress(
+            OSError, RuntimeError
+        ):  # forbidden folders and links in a circle: what was found so far has to do
+            spots.update(places(path))
     found: dict[Path, tuple[int, int]] = {}
-    for path in paths:
-        spots.update(places(path))
-    for folder, name in spots:
-        try:
+    for folder in {folder for folder, _ in spots}:
+        with suppress(OSError):
             status = folder.stat()
-        except OSError:
-            continue
-        found[folder] = (status.st_dev, status.st_ino)
-        names.update((_fold(name), _fold(folder.name)))
+            if stat.S_ISDIR(status.st_mode):
+                found[folder] = (status.st_dev, status.st_ino)
+    names = {_fold(name) for folder, entry in spots for name in (folder.name, entry)}
     return _Look({path: digest(path) for path in paths}, found, frozenset(names))
 
 
@@ -274,11 +273,9 @@ class Watcher:
         return path.parent in self._folders and is_agent_name(path.name)
 
     async def _pause(self, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, 0.001)):
                 await self._moved.wait()
-        except TimeoutError:
-            pass
 
     def _listen_to(self, folders: dict[Path, tuple[int, int]]) -> bool:
         """Turns the event source to these folders; True if that was necessary. The old one ends by itself."""
