@@ -1,0 +1,376 @@
+// One call at a time. In: Talk, Hang up, mute, typed text. Out: signals about the call, and lines of the transcript.
+
+import { PipecatClient } from "@pipecat-ai/client-js";
+import type { BotOutputData, RTVIEventCallbacks, RTVIMessage } from "@pipecat-ai/client-js";
+import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
+import { batch, signal } from "@preact/signals";
+import { forgetLevels, measureTrack } from "./levels";
+import { asMediaManager, microphone, MicrophoneError } from "./microphone";
+import { agent, onlyTransport, serverPath } from "./server";
+import * as transcript from "./transcript";
+import { WebsocketTransport } from "./websocketTransport";
+
+export type Phase = "idle" | "connecting" | "connected" | "ended" | "failed";
+type TransportName = "webrtc" | "websocket";
+
+/** How long the server may take to answer the offer: the first call of a start loads models. */
+const ANSWER_WITHIN = 20_000;
+/** How long WebRTC may take from the answer to an open data channel before the websocket is tried. */
+const WEBRTC_WITHIN = 5_000;
+/** How long the agent may take from the open connection to its ready message. */
+const READY_WITHIN = 30_000;
+
+export const phase = signal<Phase>("idle");
+/** Why the call failed or ended, a sentence or "". */
+export const reason = signal("");
+/** off: a typed call, or no call. */
+export const mic = signal<"off" | "on" | "muted">("off");
+export const micProblem = signal("");
+export const transportName = signal<TransportName | "">("");
+export const activity = signal<"listening" | "hearing" | "thinking" | "speaking">("listening");
+export const stage = signal("");
+/** The version that speaks in the call; 0 outside a call. */
+export const callVersion = signal(0);
+/** The browser wants a click before it plays sound. */
+export const soundBlocked = signal(false);
+
+/** Plays the agent's voice of a WebRTC call. */
+export const loudspeaker = new Audio();
+loudspeaker.autoplay = true;
+
+let client: Client | undefined;
+let meters: AudioContext | undefined;
+/** Changes with every start and hang up, so that what was begun before can see that it is out of date. */
+let attempt = 0;
+let webrtcFailed = false;
+let endReason = "";
+let lastStats = { bytesReceived: 0, totalAudioEnergy: 0, transport: "" as TransportName | "" };
+
+/** What runner sends as RTVI `server-message`. */
+type ServerMessage =
+  | { type: "stage"; from?: string | null; to: string; version?: number }
+  | { type: "version"; version: number; changes?: string[] }
+  | { type: "latency"; ms: number; parts?: { name: string; ms: number }[] }
+  | { type: "problem"; message: string }
+  | { type: "end"; reason?: string }
+  | { type: "said"; text: string };
+
+class Client extends PipecatClient {
+  readonly carrier: SmallWebRTCTransport | WebsocketTransport;
+
+  constructor(carrier: SmallWebRTCTransport | WebsocketTransport, callbacks: RTVIEventCallbacks) {
+    // The call opens the microphone itself, so the client must not.
+    super({ transport: carrier, enableMic: false, enableCam: false, callbacks });
+    this.carrier = carrier;
+  }
+
+  protected override handleMessage(message: RTVIMessage): void {
+    // client-js 1.13 speaks RTVI 2.1 and drops this message of 2.2.
+    if ((message.type as string) === "bot-interrupted") transcript.interrupted();
+    super.handleMessage(message);
+  }
+}
+
+function setVersion(version: number | undefined): void {
+  if (!version) return;
+  callVersion.value = version;
+  transcript.now.version = version;
+}
+
+function takeServerMessage(message: ServerMessage): void {
+  switch (message.type) {
+    case "stage":
+      setVersion(message.version);
+      stage.value = message.to;
+      transcript.now.stage = message.to;
+      if (message.from) transcript.addDivider("stage", message.to, [`from ${message.from}`]);
+      break;
+    case "version":
+      if (message.version !== callVersion.value || message.changes?.length) {
+        setVersion(message.version);
+        transcript.addDivider("version", `version ${message.version}`, message.changes ?? []);
+      }
+      break;
+    case "latency":
+      transcript.waited({ ms: message.ms, parts: message.parts ?? [] });
+      break;
+    case "problem":
+      transcript.addDivider("problem", message.message);
+      break;
+    case "said":
+      transcript.said(undefined, message.text, message.text.length);
+      break;
+    case "end":
+      endReason = message.reason ?? "";
+      break;
+  }
+}
+
+function takeBotOutput(data: BotOutputData): void {
+  const progress = data.spoken_progress;
+  const silent = data.will_be_spoken === false || data.spoken_status === "completed" || !progress;
+  transcript.said(data.segment_id, data.text, silent ? data.text.length : progress.accumulated_text.length);
+}
+
+function callbacks(mine: number): RTVIEventCallbacks {
+  const { name } = agent.value!;
+  const live = <Arguments extends unknown[]>(take: (...values: Arguments) => void) => {
+    return (...values: Arguments) => {
+      if (mine === attempt) batch(() => take(...values));
+    };
+  };
+  return {
+    onConnected: live(() => transcript.callStarted(`Call with ${name}`)),
+    onServerMessage: live((message: unknown) => takeServerMessage(message as ServerMessage)),
+    onUserTranscript: live((data) => transcript.heard(data.text, data.final)),
+    onBotOutput: live(takeBotOutput),
+    onUserStartedSpeaking: live(() => (activity.value = "hearing")),
+    onUserStoppedSpeaking: live(() => (activity.value = "thinking")),
+    onBotLlmStarted: live(() => {
+      if (activity.value !== "speaking") activity.value = "thinking";
+    }),
+    onBotStartedSpeaking: live(() => {
+      transcript.agentSpeaks(true);
+      activity.value = "speaking";
+    }),
+    onBotStoppedSpeaking: live(() => {
+      transcript.agentSpeaks(false);
+      activity.value = "listening";
+    }),
+    onTrackStarted: live((track, participant) => {
+      if (!participant?.local && track.kind === "audio") playAgent(track);
+    }),
+    onError: live((message) => {
+      const { message: text } = message.data as { message?: string };
+      if (text && phase.value === "connected") transcript.addDivider("problem", text);
+    }),
+    onDisconnected: live(() => {
+      if (phase.value === "connected") finish(endReason || "The connection ended.");
+    }),
+  };
+}
+
+function playAgent(track: MediaStreamTrack): void {
+  loudspeaker.srcObject = new MediaStream([track]);
+  loudspeaker.play().catch(() => (soundBlocked.value = true));
+  meters ??= new AudioContext();
+  measureTrack("agent", meters, track);
+}
+
+export function allowSound(): void {
+  soundBlocked.value = false;
+  void loudspeaker.play();
+}
+
+/** The peer connection of a WebRTC call; the library keeps it private. */
+function peer(carrier: SmallWebRTCTransport): RTCPeerConnection | null {
+  return (carrier as unknown as { pc: RTCPeerConnection | null }).pc;
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Resolves with a reason as soon as it is clear that this WebRTC connection will not come about; never when it does. */
+async function cannotConnect(carrier: SmallWebRTCTransport): Promise<string> {
+  const started = performance.now();
+  let answered = 0;
+  for (;;) {
+    await sleep(100);
+    const connection = peer(carrier);
+    if (carrier.state === "connected" || carrier.state === "ready") return new Promise(() => {});
+    if (carrier.state === "disconnected" || carrier.state === "error") return "The server refused the call.";
+    if (!connection) continue;
+    const sdp = connection.localDescription?.sdp ?? "";
+    if (connection.iceGatheringState === "complete" && !sdp.includes("a=candidate")) return "No network for WebRTC.";
+    if (connection.remoteDescription && !answered) answered = performance.now();
+    if (answered && performance.now() - answered > WEBRTC_WITHIN) return "WebRTC did not connect.";
+    if (performance.now() - started > ANSWER_WITHIN) return "The server did not answer.";
+  }
+}
+
+async function connectBy(name: TransportName, agentName: string, mine: number): Promise<Client> {
+  const carrier =
+    name === "webrtc"
+      ? new SmallWebRTCTransport({ mediaManager: asMediaManager, waitForICEGathering: false })
+      : new WebsocketTransport();
+  const one = new Client(carrier, callbacks(mine));
+  let parameters: unknown;
+  if (name === "webrtc") {
+    const endpoint = new URL(serverPath("/api/offer", { agent: agentName }), location.href).href;
+    parameters = { webrtcRequestParams: { endpoint } };
+  } else {
+    const url = new URL(serverPath(`/ws-client/${encodeURIComponent(agentName)}`), location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    parameters = { url: url.href };
+  }
+  const ready = one.connect(parameters);
+  ready.catch(() => {});
+  const tooLate = async () => {
+    await sleep(READY_WITHIN);
+    return "The agent did not answer.";
+  };
+  const hindrance = carrier instanceof SmallWebRTCTransport ? [cannotConnect(carrier)] : [];
+  try {
+    const failure = await Promise.race([ready.then(() => ""), tooLate(), ...hindrance]);
+    if (failure) throw new Error(failure);
+  } catch (error) {
+    await one.disconnect().catch(() => {});
+    throw error;
+  }
+  return one;
+}
+
+/** Start a call with the chosen agent. Without a microphone it is a typed call, in which Talk can open one later. */
+export async function start(withMicrophone: boolean): Promise<void> {
+  const chosen = agent.value;
+  if (!chosen || phase.value === "connecting" || phase.value === "connected") return;
+  const mine = ++attempt;
+  batch(() => {
+    phase.value = "connecting";
+    reason.value = micProblem.value = transportName.value = "";
+    stage.value = chosen.stages[0] ?? "";
+    activity.value = "listening";
+    callVersion.value = chosen.version;
+  });
+  transcript.now.version = chosen.version;
+  transcript.now.stage = stage.value;
+  endReason = "";
+  lastStats = { bytesReceived: 0, totalAudioEnergy: 0, transport: "" };
+
+  const both: TransportName[] = webrtcFailed || !("RTCPeerConnection" in window) ? ["websocket"] : ["webrtc", "websocket"];
+  const tries = onlyTransport === "webrtc" || onlyTransport === "websocket" ? [onlyTransport as TransportName] : both;
+  let failure = "";
+  for (const name of tries) {
+    try {
+      // Again for each try: the library stops the microphone with a connection that failed.
+      if (withMicrophone) await microphone.open();
+      if (mine !== attempt) return microphone.close();
+      const one = await connectBy(name, chosen.name, mine);
+      if (mine !== attempt) return void one.disconnect();
+      if (name === "websocket" && tries.length > 1) webrtcFailed = true;
+      client = one;
+      batch(() => {
+        transportName.value = name;
+        mic.value = withMicrophone ? "on" : "off";
+        phase.value = "connected";
+      });
+      if (name === "webrtc" && microphone.track) {
+        meters ??= new AudioContext();
+        measureTrack("caller", meters, microphone.track);
+      }
+      return;
+    } catch (error) {
+      if (mine !== attempt) return;
+      failure = error instanceof Error ? error.message : String(error);
+      if (error instanceof MicrophoneError) {
+        micProblem.value = failure;
+        release();
+        phase.value = "idle";
+        return;
+      }
+    }
+  }
+  release();
+  reason.value = failure;
+  phase.value = "failed";
+}
+
+function release(): void {
+  attempt++;
+  client = undefined;
+  microphone.close();
+  loudspeaker.srcObject = null;
+  forgetLevels();
+  void meters?.close();
+  meters = undefined;
+  mic.value = "off";
+  soundBlocked.value = false;
+}
+
+function finish(why: string): void {
+  batch(() => {
+    transcript.callEnded(why);
+    reason.value = why;
+    phase.value = "ended";
+    callVersion.value = 0;
+    release();
+  });
+}
+
+export async function hangUp(): Promise<void> {
+  if (phase.value === "connecting") {
+    release();
+    phase.value = "idle";
+    return;
+  }
+  if (phase.value !== "connected") return;
+  const ending = client;
+  const stats = runnerStats().catch(() => {});
+  await Promise.race([stats, sleep(200)]);
+  if (phase.value !== "connected") return;
+  finish("You hung up.");
+  await ending?.disconnect().catch(() => {});
+}
+
+/** Talk: start a call, or open the microphone in a typed one. */
+export async function talk(): Promise<void> {
+  if (phase.value !== "connected") return start(true);
+  try {
+    const track = await microphone.open();
+    const carrier = client?.carrier;
+    if (!carrier) return microphone.close();
+    micProblem.value = "";
+    if (carrier instanceof WebsocketTransport) await carrier.capture(track);
+    else {
+      await peer(carrier)?.getTransceivers()[0]?.sender.replaceTrack(track);
+      meters ??= new AudioContext();
+      measureTrack("caller", meters, track);
+    }
+    client?.enableMic(true);
+    mic.value = "on";
+  } catch (error) {
+    micProblem.value = error instanceof Error ? error.message : String(error);
+  }
+}
+
+export function toggleMute(): void {
+  if (mic.value === "off") return;
+  const mute = mic.value === "on";
+  client?.enableMic(!mute);
+  mic.value = mute ? "muted" : "on";
+}
+
+/** Say typed words in the call, starting one without a microphone if there is none. False when that failed. */
+export async function say(text: string): Promise<boolean> {
+  if (phase.value !== "connected") await start(false);
+  if (phase.value !== "connected" || !client) return false;
+  batch(() => {
+    transcript.typed(text);
+    activity.value = "thinking";
+  });
+  await client.sendText(text, { run_immediately: true, audio_response: true });
+  return true;
+}
+
+/** What arrived of the agent's voice in this call, or in the last one. Energy as `totalAudioEnergy` of WebRTC's statistics. */
+export async function runnerStats() {
+  const carrier = client?.carrier;
+  if (carrier instanceof WebsocketTransport) {
+    const { bytesReceived, totalAudioEnergy } = carrier;
+    lastStats = { bytesReceived, totalAudioEnergy, transport: "websocket" };
+  } else if (carrier) {
+    const report = await peer(carrier)?.getStats();
+    report?.forEach((entry) => {
+      if (entry.type !== "inbound-rtp" || entry.kind !== "audio") return;
+      lastStats = {
+        bytesReceived: entry.bytesReceived ?? 0,
+        totalAudioEnergy: entry.totalAudioEnergy ?? 0,
+        transport: "webrtc",
+      };
+    });
+  }
+  return lastStats;
+}
+
+addEventListener("pagehide", () => void client?.disconnect());

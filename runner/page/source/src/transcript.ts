@@ -1,0 +1,193 @@
+// The transcript as data. In: what RTVI says was heard and spoken. Out: the signal `items`, in the order of the conversation.
+
+import { signal } from "@preact/signals";
+
+/** A piece the agent says, usually a sentence. `spoken` counts the characters that were audible so far. */
+interface Segment {
+  id: number | string;
+  text: string;
+  spoken: number;
+}
+
+export interface Latency {
+  ms: number;
+  parts: { name: string; ms: number }[];
+}
+
+export interface Line {
+  kind: "line";
+  key: number;
+  who: "caller" | "agent";
+  /** The caller's finished words; the agent's are in `segments`. */
+  text: string;
+  /** Words the ears may still change. */
+  interim: string;
+  segments: Segment[];
+  typed: boolean;
+  interrupted: boolean;
+  version: number;
+  stage: string;
+  latency?: Latency;
+}
+
+export interface Divider {
+  kind: "divider";
+  key: number;
+  what: "start" | "stage" | "version" | "problem" | "end";
+  text: string;
+  details: string[];
+}
+
+export type Item = Line | Divider;
+
+/** A pause after which the agent's next words are another line, in milliseconds. */
+const NEW_LINE_AFTER = 700;
+
+export const items = signal<Item[]>([]);
+
+let nextKey = 1;
+let waitingLatency: Latency | undefined;
+let agentQuietSince = 0;
+/** What every new line is marked with. */
+export const now = { version: 0, stage: "" };
+
+function change(line: Line, patch: Partial<Line>): void {
+  items.value = items.value.map((item) => (item.key === line.key ? { ...line, ...patch } : item));
+}
+
+function addLine(who: Line["who"], patch: Partial<Line>): void {
+  const line: Line = {
+    kind: "line",
+    key: nextKey++,
+    who,
+    text: "",
+    interim: "",
+    segments: [],
+    typed: false,
+    interrupted: false,
+    version: now.version,
+    stage: now.stage,
+    ...patch,
+  };
+  items.value = [...items.value, line];
+}
+
+export function addDivider(what: Divider["what"], text: string, details: string[] = []): void {
+  items.value = [...items.value, { kind: "divider", key: nextKey++, what, text, details }];
+}
+
+function joined(left: string, right: string): string {
+  return left && right ? `${left} ${right}` : left || right;
+}
+
+/** The caller line that still waits for its final words, else the last item if it is a spoken caller line. */
+function openCallerLine(): Line | undefined {
+  const waiting = items.value.findLast((item) => item.kind === "line" && item.who === "caller" && item.interim !== "");
+  const last = waiting ?? items.value.at(-1);
+  return last?.kind === "line" && last.who === "caller" && !last.typed ? last : undefined;
+}
+
+/** Words heard from the caller. A final text replaces the interim one and is appended to the same turn. */
+export function heard(text: string, final: boolean): void {
+  const words = text.trim();
+  const line = openCallerLine();
+  if (!line) {
+    if (words) addLine("caller", final ? { text: words } : { interim: words });
+  } else if (final) {
+    change(line, { text: joined(line.text, words), interim: "" });
+  } else {
+    change(line, { interim: words });
+  }
+}
+
+export function typed(text: string): void {
+  settleInterim();
+  addLine("caller", { text, typed: true });
+}
+
+/** Interim words that no final text will follow (the call ended) stay as they were heard. */
+function settleInterim(): void {
+  for (const item of items.value) {
+    if (item.kind === "line" && item.interim) change(item, { text: joined(item.text, item.interim), interim: "" });
+  }
+}
+
+/**
+ * Words of the agent, from RTVI `bot-output`.
+ * `id` names the piece; `spoken` is how much of it was audible, all of it when the voice has no word times.
+ */
+export function said(id: number | string | undefined, text: string, spoken: number): void {
+  const words = text.trim();
+  if (!words) return;
+  const last = items.value.at(-1);
+  const known = items.value.findLast(
+    (item): item is Line => item.kind === "line" && item.segments.some((one) => one.id === id || (!id && one.text === words)),
+  );
+  if (known) {
+    const segments = known.segments.map((one) =>
+      one.id === id ? { ...one, text: words, spoken: Math.max(one.spoken, spoken) } : one,
+    );
+    change(known, { segments });
+    return;
+  }
+  const segment = { id: id ?? `said-${nextKey}`, text: words, spoken };
+  const quiet = agentQuietSince > 0 && performance.now() - agentQuietSince > NEW_LINE_AFTER;
+  if (last?.kind === "line" && last.who === "agent" && !last.interrupted && !quiet && last.version === now.version) {
+    change(last, { segments: [...last.segments, segment] });
+  } else {
+    addLine("agent", { segments: [segment], ...(waitingLatency && { latency: waitingLatency }) });
+    waitingLatency = undefined;
+  }
+}
+
+/** The agent became audible (true) or fell silent (false): then everything it began was said. */
+export function agentSpeaks(speaks: boolean): void {
+  agentQuietSince = speaks ? 0 : performance.now();
+  const last = items.value.findLast((item): item is Line => item.kind === "line" && item.who === "agent");
+  if (speaks || !last || last.interrupted) return;
+  change(last, { segments: last.segments.map((one) => ({ ...one, spoken: one.text.length })) });
+}
+
+/** The caller cut the agent short: what was not audible yet stays unspoken. */
+export function interrupted(): void {
+  const last = items.value.findLast((item): item is Line => item.kind === "line" && item.who === "agent");
+  if (last && last.segments.some((one) => one.spoken < one.text.length)) change(last, { interrupted: true });
+}
+
+/** How long the caller waited for the agent's words: marks the line of this turn, or the next one if it is not there yet. */
+export function waited(latency: Latency): void {
+  const last = items.value.findLast((item): item is Line => item.kind === "line" && (item.who === "agent" || !item.interim));
+  if (last?.who === "agent" && !last.latency && !last.interrupted) change(last, { latency });
+  else waitingLatency = latency;
+}
+
+export function callStarted(text: string): void {
+  waitingLatency = undefined;
+  agentQuietSince = 0;
+  addDivider("start", text);
+}
+
+export function callEnded(text: string): void {
+  settleInterim();
+  agentSpeaks(false);
+  addDivider("end", text);
+}
+
+export function clearTranscript(): void {
+  items.value = [];
+}
+
+export function agentText(line: Line): string {
+  return line.segments.map((one) => one.text).join(" ");
+}
+
+/** The transcript as plain text, for the clipboard. */
+export function asText(): string {
+  return items.value
+    .map((item) => {
+      if (item.kind === "divider") return `--- ${[item.text, ...item.details].join("; ")}`;
+      const text = item.who === "agent" ? agentText(item) : joined(item.text, item.interim);
+      return `[${item.who}] ${text}`;
+    })
+    .join("\n");
+}
