@@ -1,0 +1,347 @@
+"""AssemblyAI's streaming v3 (`/v3/ws`) as Pipecat 1.14 meets it.
+
+Comes in: a websocket with query parameters, audio frames and JSON messages. Goes out: Begin, SpeechStarted, Turn,
+Termination, or an Error frame and a close with the same code. As with the vendor, the upgrade succeeds first and
+refusals come after it.
+
+Sources: the vendor's documentation and SDK 1.8.2, and reports of live calls up to 2026-09-24. Not known and chosen
+here: a single frame below 50 ms is tolerated; ForceEndpoint without an open turn does nothing; `mode` in an update
+has no effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from .assemblyai_rules import Configuration, RefusedError
+from .hearing import Ear, Heard
+from .serving import Emulator, Message, Planned, Session
+
+CLOSE_REASON = "See Error message for details"
+SHORTEST_FRAME_MS, LONGEST_FRAME_MS = 50.0, 1000.0
+# Live, 20 ms frames were refused after 49 of them.
+SHORT_FRAMES_TOLERATED_MS = 980.0
+BYTES_A_SAMPLE = {"pcm_s16le": 2, "pcm_mulaw": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """at: `time.monotonic()` seconds.  size: bytes.  after_terminate: the client had already said Terminate."""
+
+    at: float
+    size: int
+    after_terminate: bool
+
+
+@dataclass
+class AssemblyAISession(Session):
+    """One recognition session.
+
+    configuration:          what the session runs with now, updates included.
+    audio:                  every audio byte before Terminate, in order.
+    audio_after_terminate:  every audio byte after it: what the caller said and nobody heard.
+    frames:                 each audio frame's time and size.
+    """
+
+    configuration: Configuration = field(default_factory=Configuration)
+    audio: bytearray = field(default_factory=bytearray)
+    audio_after_terminate: bytearray = field(default_factory=bytearray)
+    frames: list[AudioFrame] = field(default_factory=list)
+    terminated_at: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.id = str(uuid.uuid4())
+        self.short_ms = 0.0
+        self.announced = -1
+        self.ear: Ear | None = None
+        self.outgoing: asyncio.Queue[tuple[float, dict[str, Any] | None]] = asyncio.Queue()
+
+    @property
+    def updates(self) -> list[Message]:
+        return self.of_type("UpdateConfiguration")
+
+    @property
+    def finals(self) -> list[str]:
+        """Transcripts of the turns this session has ended, formatted ones only."""
+        return [m.body["transcript"] for m in self.sent if m.body.get("end_of_turn") and m.body["turn_is_formatted"]]
+
+    @property
+    def unscripted(self) -> int:
+        """How often speech opened a turn for which the script had nothing left."""
+        return self.ear.unscripted if self.ear else 0
+
+    @property
+    def audio_seconds(self) -> float:
+        return len(self.audio) / (BYTES_A_SAMPLE.get(self.configuration.encoding, 1) * self.configuration.sample_rate)
+
+    def fail(self, code: int = 3005, text: str = "Session Cancelled: An error occurred") -> None:
+        """Ends the session with an Error frame, now, from any thread."""
+        self.emulator.act(self.refuse(code, text))
+
+    def warn(self, text: str, code: int = 1) -> None:
+        """Sends a Warning (in the SDK; the codes are not documented)."""
+        self.say({"type": "Warning", "warning_code": code, "warning": text})
+
+    async def refuse(self, code: int, text: str) -> None:
+        await self.send({"type": "Error", "error_code": code, "error": text})
+        await self.end(code, CLOSE_REASON)
+
+
+class AssemblyAIEmulator(Emulator):
+    """`async with AssemblyAIEmulator() as emu: emu.script(["I want a refund."])`, then point a client at `emu.url`.
+
+    Times in seconds, all may be changed while it runs:
+    connect_delay:      before the upgrade is answered.
+    begin_delay:        from the upgrade to Begin (the vendor: about 1.2 with connecting).
+    final_delay:        from the end of a turn (silence or ForceEndpoint) to its final (the vendor: about 0.27).
+    termination_delay:  from Terminate to Termination (the vendor: 0.55 to 1.2); None: never answered.
+    key:                the only accepted key; None: any key that is not a Bearer.
+    """
+
+    path = "/v3/ws"
+    scheme = "ws"
+
+    def __init__(self, *, key: str | None = None) -> None:
+        super().__init__()
+        self.key = key
+        self.connect_delay = 0.0
+        self.begin_delay = 0.0
+        self.final_delay = 0.27
+        self.termination_delay: float | None = 0.7
+        self.threshold = 250.0
+        self.pause_ms = 200
+        self.word_ms = 250
+        self.partial_ms = 300
+        self.sessions: list[AssemblyAISession] = []
+        self.handshakes = 0
+        self._script: deque[tuple[str, ...]] = deque()
+        self._refused_handshakes: Planned[int] = Planned()
+        self._refused_sessions: Planned[tuple[int, str]] = Planned()
+        self._refused_updates: Planned[str] = Planned()
+
+    @property
+    def session(self) -> AssemblyAISession:
+        """The newest session."""
+        return self.sessions[-1]
+
+    def script(self, utterances: Iterable[str | Sequence[str]]) -> None:
+        """Adds what the caller is going to say: one entry each time speech opens a turn.
+
+        An entry that is a list is one utterance spoken with pauses: `["jane", "at example", "dot com."]`.
+        Speech with an empty script is heard as nothing and counted in `session.unscripted`.
+        """
+        self._script.extend((entry,) if isinstance(entry, str) else tuple(entry) for entry in utterances)
+
+    def refuse_handshakes(self, status: int = 401, times: int | None = 1) -> None:
+        """Answers the next handshakes with an HTTP status instead of the upgrade."""
+        self._refused_handshakes.plan(status, times)
+
+    def refuse_sessions(
+        self, code: int = 1008, text: str = "Unauthorized Connection: Invalid API key", times: int | None = 1
+    ) -> None:
+        """Accepts the upgrade of the next sessions, then ends them with an Error frame."""
+        self._refused_sessions.plan((code, text), times)
+
+    def refuse_updates(
+        self, text: str = "User Input Validation Error: Invalid 'keyterms_prompt'", times: int | None = 1
+    ) -> None:
+        """Ends the session with 3006 at the next UpdateConfiguration, however good it is."""
+        self._refused_updates.plan(text, times)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [web.get(self.path, self._serve)]
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        self.handshakes += 1
+        await asyncio.sleep(self.connect_delay)
+        if status := self._refused_handshakes.take():
+            return web.Response(status=status)
+        socket = web.WebSocketResponse(compress=False, timeout=1.0, max_msg_size=16 * 1024 * 1024)
+        await socket.prepare(request)
+        session = AssemblyAISession(self, request, socket)
+        self.sessions.append(session)
+        sender = self._spawn(_send_when_due(session))
+        try:
+            await self._converse(session)
+        except RefusedError as refusal:
+            await session.refuse(refusal.code, refusal.text)
+        finally:
+            sender.cancel()
+            session.note_closed(socket.close_code or WSCloseCode.ABNORMAL_CLOSURE)
+        return socket
+
+    async def _converse(self, session: AssemblyAISession) -> None:
+        self._authorize(session)
+        if refused := self._refused_sessions.take():
+            raise RefusedError(*refused)
+        configuration = session.configuration
+        configuration.connect(session.query)
+        ear = Ear(
+            self._script,
+            configuration,
+            threshold=self.threshold,
+            pause_ms=self.pause_ms,
+            word_ms=self.word_ms,
+            partial_ms=self.partial_ms,
+        )
+        session.ear = ear
+        begin = {"type": "Begin", "id": session.id, "expires_at": int(time.time()) + 3 * 3600}
+        self._queue(session, begin | {"configuration": configuration.echo()}, self.begin_delay)
+
+        patience = configuration.values.get("inactivity_timeout")
+        while True:
+            try:
+                message = await session.socket.receive(timeout=patience)
+            except TimeoutError:
+                text = f"Session terminated due to inactivity: No messages received for {patience} seconds"
+                raise RefusedError(3006, text) from None
+            if message.type is WSMsgType.BINARY:
+                self._take_audio(session, ear, message.data)
+            elif message.type is WSMsgType.TEXT:
+                self._take_message(session, ear, message.data)
+            else:
+                return
+
+    def _authorize(self, session: AssemblyAISession) -> None:
+        key = session.headers.get("Authorization")
+        if not key:
+            raise RefusedError(1008, "Unauthorized Connection: Missing Authorization header")
+        if key.lower().startswith("bearer ") or (self.key is not None and key != self.key):
+            raise RefusedError(1008, "Unauthorized Connection: Invalid API key")
+
+    def _take_audio(self, session: AssemblyAISession, ear: Ear, audio: bytes) -> None:
+        after = session.terminated_at is not None
+        session.frames.append(AudioFrame(time.monotonic(), len(audio), after))
+        if after:
+            session.audio_after_terminate += audio
+            return
+        session.audio += audio
+        _check_duration(session, len(audio))
+        for heard in ear.hear(audio):
+            self._tell(session, heard)
+
+    def _take_message(self, session: AssemblyAISession, ear: Ear, text: str) -> None:
+        try:
+            body = json.loads(text)
+        except json.JSONDecodeError as problem:
+            raise RefusedError(3006, f"User Input Validation Error: Invalid JSON: {problem}") from None
+        if not isinstance(body, dict):
+            raise RefusedError(3006, "User Input Validation Error: Invalid JSON: expected an object")
+        session.received.append(Message(time.monotonic(), body))
+        match body.get("type"):
+            case "UpdateConfiguration":
+                if refused := self._refused_updates.take():
+                    raise RefusedError(3006, refused)
+                session.configuration.update({name: value for name, value in body.items() if name != "type"})
+            case "ForceEndpoint":
+                self._tell(session, ear.force())
+            case "KeepAlive":
+                pass
+            case "Terminate":
+                self._terminate(session, ear)
+            case other:
+                raise RefusedError(3006, f"User Input Validation Error: Invalid Message Type: {other}")
+
+    def _terminate(self, session: AssemblyAISession, ear: Ear) -> None:
+        if session.terminated_at is not None:
+            return
+        session.terminated_at = time.monotonic()
+        self._tell(session, ear.force())
+        if not session.configuration.is_u3:
+            self._queue(
+                session, _turn(session, Heard(session.announced + 1, "", (), 0, 0, is_end=True), formatted=True)
+            )
+        if self.termination_delay is None:
+            return
+        if session.configuration.flag("speaker_labels"):
+            revision = {"turn_order": 0, "speaker_label": "A", "words": []}
+            self._queue(session, {"type": "SpeakerRevision", "revisions": [revision]}, self.termination_delay)
+        lasted = round(time.monotonic() - session.opened_at, 2)
+        termination = {"type": "Termination", "audio_duration_seconds": round(session.audio_seconds, 2)}
+        self._queue(session, termination | {"session_duration_seconds": lasted}, self.termination_delay)
+        session.outgoing.put_nowait((0, None))
+
+    def _tell(self, session: AssemblyAISession, heard: Heard | None) -> None:
+        if heard is None:
+            return
+        delay = self.final_delay if heard.is_end else 0.0
+        is_u3 = session.configuration.is_u3
+        if heard.order > session.announced:
+            session.announced = heard.order
+            if is_u3:
+                started = {"type": "SpeechStarted", "timestamp": heard.start_ms, "confidence": 0.96}
+                self._queue(session, started, delay)
+        if is_u3:
+            self._queue(session, _turn(session, heard, formatted=True), delay)
+            return
+        self._queue(session, _turn(session, heard, formatted=False), delay)
+        # The older family sends a final twice when it formats.
+        if heard.is_end and session.configuration.flag("format_turns"):
+            self._queue(session, _turn(session, heard, formatted=True), delay)
+
+    def _queue(self, session: AssemblyAISession, body: dict[str, Any], delay: float = 0.0) -> None:
+        session.outgoing.put_nowait((time.monotonic() + delay, body))
+
+
+async def _send_when_due(session: AssemblyAISession) -> None:
+    """Keeps the order: what is queued later never overtakes what waits for its time. None ends the session."""
+    while True:
+        due, body = await session.outgoing.get()
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        if body is None:
+            await session.end(1000, "Session Ended")
+            return
+        await session.send(body)
+
+
+def _check_duration(session: AssemblyAISession, size: int) -> None:
+    """Raises RefusedError(3007) for a frame above 1000 ms, or when short frames go on for about a second."""
+    width = BYTES_A_SAMPLE.get(session.configuration.encoding)
+    if width is None:
+        return
+    lasts = round(1000 * size / (width * session.configuration.sample_rate), 1)
+    session.short_ms = session.short_ms + lasts if lasts < SHORTEST_FRAME_MS else 0.0
+    if lasts > LONGEST_FRAME_MS or session.short_ms >= SHORT_FRAMES_TOLERATED_MS:
+        violation = f"Input Duration Violation: {lasts} ms. Expected between 50 and 1000 ms"
+        raise RefusedError(3007, f"Input Duration Error: {violation}")
+
+
+def _turn(session: AssemblyAISession, heard: Heard, *, formatted: bool) -> dict[str, Any]:
+    configuration = session.configuration
+    text = heard.text if formatted else "".join(c for c in heard.text.lower() if c not in ".,?!")
+    words = [word if formatted else word.lower().strip(".,?!") for word in heard.words]
+    step = (heard.end_ms - heard.start_ms) / max(1, len(words))
+    body: dict[str, Any] = {
+        "type": "Turn",
+        "turn_order": heard.order,
+        "turn_is_formatted": formatted,
+        "end_of_turn": heard.is_end,
+        "transcript": text,
+        "end_of_turn_confidence": 1.0 if heard.is_end else 0.0,
+        "utterance": text if heard.is_end else "",
+        "words": [
+            {
+                "start": round(heard.start_ms + index * step),
+                "end": round(heard.start_ms + (index + 1) * step),
+                "text": word,
+                "confidence": 0.92,
+                "word_is_final": heard.is_end or index < len(words) - 1,
+            }
+            for index, word in enumerate(words)
+        ],
+    }
+    if heard.is_end and configuration.flag("language_detection"):
+        body |= {"language_code": "en", "language_confidence": 0.99}
+    if heard.is_end and configuration.flag("speaker_labels"):
+        body |= {"speaker_label": "A", "speaker_confidence": 0.88}
+    return body
