@@ -252,7 +252,7 @@ class Configuration:
         self._take(query, frozenset(KNOWN), from_query=True)
 
     def update(self, fields: Mapping[str, Any]) -> None:
-        """Takes the fields of one `UpdateConfiguration`. Raises RefusedError(3006); the configuration is then unchanged."""
+        """Takes the fields of one `UpdateConfiguration`. Raises RefusedError(3006) and is then unchanged."""
         self._take(fields, LIVE, from_query=False)
 
     def _take(self, given: Mapping[str, Any], allowed: frozenset[str], *, from_query: bool) -> None:

@@ -23,7 +23,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .serving import Emulator, Message, Planned, Session
-from .speech import encoded, seconds_of, voiced, words_of
+from .sound import encoded, seconds_of, voiced, words_of
 
 
 class _Strict(BaseModel):

@@ -54,7 +54,8 @@ class Ear:
     """Energy over 10 ms windows, turned into the turns of one session.
 
     script:        shared by the sessions of an emulator; each entry is one utterance in pieces. Pieces are separated
-                   by pauses of at least `pause_ms`; when a pause ends the turn, the pieces that were not reached open the next one.
+                   by pauses of at least `pause_ms`; when a pause ends the turn, the pieces
+                   that were not reached open the next one.
     threshold:     root mean square of 16-bit samples above which a window is speech.
     word_ms:       how long a word takes, for growing partials.
     partial_ms:    between partials (the vendor: about 3000 on U3; shorter here, so that short test sentences grow).
