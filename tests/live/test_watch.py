@@ -16,6 +16,8 @@ import pytest
 from runner.live.watch import CALM, EMPTY, GRACE, PATIENCE, TOGETHER, Settling, Watcher, digest, is_agent_name
 
 SILENCE = GRACE + 0.25
+NEVER = 600.0
+"""Seconds between two looks in tests where an event has to show the save."""
 FIRST, SECOND = Path("/a.yaml"), Path("/b.md")
 
 
@@ -85,13 +87,13 @@ def save_by_truncating(file: Path, text: str) -> None:
 
 def save_by_truncating_first(file: Path, text: str) -> None:
     file.write_text("")
-    time.sleep(0.15)
+    time.sleep(0.08)
     file.write_text(text)
 
 
 def save_by_deleting(file: Path, text: str) -> None:
     file.unlink()
-    time.sleep(0.1)
+    time.sleep(0.05)
     file.write_text(text)
 
 
@@ -106,7 +108,7 @@ def save_slowly(file: Path, text: str) -> None:
         for start in range(0, len(text), 4):
             pieces.write(text[start : start + 4])
             pieces.flush()
-            time.sleep(0.015)
+            time.sleep(0.01)
 
 
 def save_by_link(file: Path, text: str) -> None:
@@ -140,13 +142,14 @@ WAYS: list[Callable[[Path, str], None]] = [
 @pytest.mark.parametrize("save", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("events", [True, False], ids=["events", "poll"])
 async def test_every_way_of_saving_is_one_change(file: Path, save: Callable[[Path, str], None], events: bool) -> None:
-    async with reading(Watcher([file], events=events, poll=1.0 if events else 0.05)) as reader:
+    async with reading(Watcher([file], events=events, poll=NEVER if events else 0.05)) as reader:
         await asyncio.to_thread(save, file, "name: new\n")
         assert await reader.next() == {file}
         assert reader.contents[-1] == {file: "name: new\n"}
         assert await reader.quiet(0.2)
 
 
+@pytest.mark.slow
 async def test_two_hundred_saves_lose_nothing(file: Path) -> None:
     chance = random.Random(20)
     rested: list[str] = []
@@ -156,11 +159,11 @@ async def test_two_hundred_saves_lose_nothing(file: Path) -> None:
             text = f"name: version {number:03}\n"
             await asyncio.to_thread(chance.choice(WAYS), file, text)
             text = file.read_text()  # padded to the size before by the last way
-            if chance.random() < 0.1:
+            if chance.random() < 0.08:
                 await asyncio.sleep(0.45)
                 rested.append(text)
             else:
-                await asyncio.sleep(chance.random() * 0.05)
+                await asyncio.sleep(chance.random() * 0.04)
         await asyncio.sleep(SILENCE)
         seen = [content[file] for content in reader.contents]
     assert seen[-1] == text
@@ -232,7 +235,7 @@ async def test_write_that_stops_half_way_is_reported_and_so_is_its_end(file: Pat
 
 async def test_file_and_folder_that_do_not_exist_yet(tmp_path: Path) -> None:
     prompt, env = tmp_path / "prompts" / "refunds" / "money.md", tmp_path / ".env"
-    async with reading(Watcher([prompt, env])) as reader:
+    async with reading(Watcher([prompt, env], poll=NEVER)) as reader:
         prompt.parent.mkdir(parents=True)
         prompt.write_text("Be kind.")
         assert await reader.next() == {prompt}
@@ -241,18 +244,15 @@ async def test_file_and_folder_that_do_not_exist_yet(tmp_path: Path) -> None:
 
 
 async def test_saves_after_the_folder_was_replaced_are_noticed(file: Path) -> None:
-    async with reading(Watcher([file])) as reader:
+    async with reading(Watcher([file], poll=NEVER)) as reader:
         new = file.parent.with_name("new")
         new.mkdir()
         (new / file.name).write_text("name: replaced\n")
         file.parent.rename(file.parent.with_name("old"))
         new.rename(file.parent)
         assert await reader.next() == {file}
-        await asyncio.sleep(0.2)
-        start = time.monotonic()
         save_by_rename(file, "name: newer\n")
         assert await reader.next() == {file}
-        assert time.monotonic() - start < 0.6, "noticed by an event, not by the look every second"
 
 
 async def test_swapped_folder_link_as_kubernetes_does_it(tmp_path: Path) -> None:
@@ -262,12 +262,10 @@ async def test_swapped_folder_link_as_kubernetes_does_it(tmp_path: Path) -> None
     (tmp_path / "..data").symlink_to("v1")
     file = tmp_path / "support.yaml"
     file.symlink_to("..data/support.yaml")
-    async with reading(Watcher([file])) as reader:
+    async with reading(Watcher([file], poll=NEVER)) as reader:
         (tmp_path / "..data_tmp").symlink_to("v2")
-        start = time.monotonic()
         (tmp_path / "..data_tmp").replace(tmp_path / "..data")
         assert await reader.next() == {file}
-        assert time.monotonic() - start < 0.6, "noticed by an event, not by the look every second"
         assert reader.contents == [{file: "name: v2\n"}]
         (tmp_path / "v2" / "support.yaml").write_text("name: edited behind the link\n")
         assert await reader.next() == {file}
@@ -279,12 +277,10 @@ async def test_swapped_link_far_above_the_file(tmp_path: Path) -> None:
         (tmp_path / release / "agents" / "support.yaml").write_text(f"name: {release}\n")
     (tmp_path / "current").symlink_to(tmp_path / "one")
     file = tmp_path / "current" / "agents" / "support.yaml"
-    async with reading(Watcher([file])) as reader:
+    async with reading(Watcher([file], poll=NEVER)) as reader:
         (tmp_path / "next").symlink_to(tmp_path / "two")
-        start = time.monotonic()
         (tmp_path / "next").replace(tmp_path / "current")
         assert await reader.next() == {file}
-        assert time.monotonic() - start < 0.6, "noticed by an event, not by the look every second"
 
 
 async def test_files_saved_together_are_one_change(file: Path) -> None:
@@ -301,7 +297,7 @@ async def test_new_set_of_files_replaces_the_old_one(file: Path) -> None:
     prompt = file.parent.parent / "prompts" / "support.md"
     prompt.parent.mkdir()
     prompt.write_text("old")
-    watcher = Watcher([file])
+    watcher = Watcher([file], poll=NEVER)
     async with reading(watcher) as reader:
         prompt.write_text("changed before anybody watched it")
         assert watcher.watch([file, prompt]) == {prompt}
@@ -326,7 +322,7 @@ async def test_new_set_does_not_lose_a_save_under_way(file: Path) -> None:
 async def test_agents_of_a_folder_come_and_go(file: Path) -> None:
     other, shared = file.with_name("sales.yaml"), file.with_name("_shared.yaml")
     shared.write_text("old")
-    watcher = Watcher(folders=[file.parent])
+    watcher = Watcher(folders=[file.parent], poll=NEVER)
     async with reading(watcher) as reader:
         other.write_text("name: sales\n")
         file.with_name("support.tests.yaml").write_text("[]")
@@ -345,7 +341,7 @@ async def test_agents_of_a_folder_come_and_go(file: Path) -> None:
 
 async def test_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
     file = tmp_path / "agents" / "hello.yaml"
-    async with reading(Watcher(folders=[file.parent])) as reader:
+    async with reading(Watcher(folders=[file.parent], poll=NEVER)) as reader:
         file.parent.mkdir()
         file.write_text("name: hello\n")
         assert await reader.next() == {file}
