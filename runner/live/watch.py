@@ -37,7 +37,7 @@ PATIENCE = 2.0
 POLL = 1.0
 """Seconds between two looks without any event."""
 
-RETRY = 30.0
+RETRY = 5.0
 """Seconds before events are tried again after the operating system refused them."""
 
 HASHED = 16 * 2**20
