@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 from loguru import logger
 from pipecat.frames.frames import Frame, TranscriptionFrame
@@ -102,7 +101,7 @@ def _load_and_hear_nothing() -> None:
 
 
 def _hear_pcm(pcm: bytes, rate: int, keyterms: Sequence[str]) -> Heard:
-    sound: npt.NDArray[np.float32] = np.frombuffer(pcm, np.int16) / np.float32(32768)
+    sound = np.frombuffer(pcm, np.int16).astype(np.float32) / np.float32(32768)
     if rate != SAMPLE_RATE:
         sound = soxr.resample(sound, rate, SAMPLE_RATE).astype(np.float32)
     return hear(sound, keyterms)

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from hibari import Hibari
@@ -97,7 +97,7 @@ async def _sentences(text: str, speed: float) -> AsyncIterator[bytes]:
 
 
 def _phonemes(text: str) -> list[str]:
-    return [str(phonemes) for phonemes in load_once().phonemize(text)]
+    return cast("list[str]", load_once().phonemize(text))
 
 
 def _sound(phonemes: str, speed: float) -> bytes:
