@@ -6,7 +6,7 @@ refusals come after it.
 
 Sources: the vendor's documentation and SDK 1.8.2, and reports of live calls up to 2026-09-24. Not known and chosen
 here: a single frame below 50 ms is tolerated; ForceEndpoint without an open turn does nothing; `mode` in an update
-has no effect.
+has no effect. Not emulated: closing after `inactivity_timeout`.
 """
 
 from __future__ import annotations
@@ -198,19 +198,11 @@ class AssemblyAIEmulator(Emulator):
         begin = {"type": "Begin", "id": session.id, "expires_at": int(time.time()) + 3 * 3600}
         self._queue(session, begin | {"configuration": configuration.echo()}, self.begin_delay)
 
-        patience = configuration.values.get("inactivity_timeout")
-        while True:
-            try:
-                message = await session.socket.receive(timeout=patience)
-            except TimeoutError:
-                text = f"Session terminated due to inactivity: No messages received for {patience} seconds"
-                raise RefusedError(3006, text) from None
+        async for message in session.socket:
             if message.type is WSMsgType.BINARY:
                 self._take_audio(session, ear, message.data)
             elif message.type is WSMsgType.TEXT:
                 self._take_message(session, ear, message.data)
-            else:
-                return
 
     def _authorize(self, session: AssemblyAISession) -> None:
         key = session.headers.get("Authorization")
