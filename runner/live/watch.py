@@ -22,6 +22,8 @@ from pathlib import Path
 from loguru import logger
 from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType]  (it names a type of trio)
 
+from runner.document.load import agent_files
+
 CALM = 0.06
 """Seconds a content stays the same before it is reported: a write in several pieces is one save."""
 
@@ -69,19 +71,6 @@ def digest(path: Path) -> Digest:
 
 
 _NOTHING = hashlib.blake2b(b"").digest()
-
-
-def is_agent_name(name: str) -> bool:
-    """Whether a file of a folder is an agent: `*.yaml` but `_*`, `*.tests.yaml` and the hidden files of editors."""
-    return name.endswith(".yaml") and not name.startswith(("_", ".")) and not name.endswith(".tests.yaml")
-
-
-def agent_files(folder: Path) -> list[Path]:
-    """The agents of a folder, none if there is no such folder."""
-    try:
-        return [path for path in folder.iterdir() if is_agent_name(path.name)]
-    except OSError:
-        return []
 
 
 @dataclass(slots=True)
@@ -175,8 +164,16 @@ class _Look:
     names: frozenset[str]
 
 
+def _agents(folders: Iterable[Path]) -> set[Path]:
+    found = set[Path]()
+    for folder in folders:
+        with suppress(OSError):  # the folder may go away while it is read
+            found.update(agent_files(folder) if folder.is_dir() else ())
+    return found
+
+
 def _look(files: Iterable[Path], folders: Iterable[Path]) -> _Look:
-    paths = {*files, *(path for folder in folders for path in agent_files(folder))}
+    paths = {*files, *_agents(folders)}
     spots = {(folder, "") for folder in folders}
     for path in (*paths, *folders):
         with suppress(
@@ -231,9 +228,9 @@ class Watcher:
     def watch(self, files: Iterable[Path]) -> frozenset[Path]:
         """Replaces the set of single files; returns those that were not watched before. Call it from the event loop."""
         before, self._files = self._files, _absolute(files)
-        single = frozenset(path for path in before ^ self._files if not self._is_in_folders(path))
-        added = single & self._files
-        self._settling.follow({path: digest(path) for path in added}, single - added)
+        in_folders = _agents(self._folders)
+        added = self._files.difference(before, in_folders, self._settling.known)
+        self._settling.follow({path: digest(path) for path in added}, before - self._files - in_folders)
         self._moved.set()
         return added
 
@@ -268,9 +265,6 @@ class Watcher:
         self._moved.set()
         await self._hush()
         self._thread.shutdown(wait=False)
-
-    def _is_in_folders(self, path: Path) -> bool:
-        return path.parent in self._folders and is_agent_name(path.name)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -310,7 +304,7 @@ class Watcher:
 
     def _concerns(self, change: Change, path: str) -> bool:
         name = _fold(Path(path).name)
-        return name in self._names or (bool(self._folders) and is_agent_name(name))
+        return name in self._names or (bool(self._folders) and name.endswith((".yaml", ".yml")))
 
     async def _hush(self) -> None:
         ears = list(self._ears)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.live.watch import CALM, EMPTY, GRACE, PATIENCE, TOGETHER, Settling, Watcher, digest, is_agent_name
+from runner.live.watch import CALM, EMPTY, GRACE, PATIENCE, TOGETHER, Settling, Watcher, digest
 
 SILENCE = GRACE + 0.25
 NEVER = 600.0
@@ -462,8 +462,3 @@ def test_digest_tells_contents_apart(tmp_path: Path) -> None:
         file.write_bytes(content)
         found.add(digest(file))
     assert len(found) == 5
-
-
-def test_agents_of_a_folder_by_name() -> None:
-    names = ["support.yaml", "_shared.yaml", "support.tests.yaml", ".support.yaml", "support.yaml~", "support.yml"]
-    assert [name for name in names if is_agent_name(name)] == ["support.yaml"]
