@@ -36,11 +36,13 @@ class Service:
     settings: what the file says and the schema's defaults, by the names of the agent file (`keyterms`, `model`, `voice`),
               durations in the vendor's unit. A setting nobody gave and the schema has no default for is absent.
     endpoint: another address of the same service, None for the vendor's own.
+    given:    the names of the settings that the file itself gives, in its order (the others are defaults).
     """
 
     provider: str
     settings: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
     endpoint: str | None = None
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

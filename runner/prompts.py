@@ -157,7 +157,14 @@ def _refuse_nested_loops(tree: nodes.Template) -> None:
     for loop, depth in _loops(tree):
         if depth > 2:
             raise PromptError("Loops cannot be nested more than two deep.", loop.lineno)
-    for kind, said in ((nodes.Macro, "macro"), (nodes.CallBlock, "call"), (nodes.Import, "import"), (nodes.Include, "include"), (nodes.Extends, "extends"), (nodes.FromImport, "from")):
+    for kind, said in (
+        (nodes.Macro, "macro"),
+        (nodes.CallBlock, "call"),
+        (nodes.Import, "import"),
+        (nodes.Include, "include"),
+        (nodes.Extends, "extends"),
+        (nodes.FromImport, "from"),
+    ):
         found = tree.find(kind)
         if found is not None:
             raise PromptError(f'"{said}" is not available in these texts.', found.lineno)
@@ -171,7 +178,11 @@ def _undefined(error: UndefinedError) -> str:
 
 
 def _plain_words(text: str) -> str:
-    if "unexpected end of template" in text or "unexpected 'end of template'" in text or "end of print statement" in text:
+    if (
+        "unexpected end of template" in text
+        or "unexpected 'end of template'" in text
+        or "end of print statement" in text
+    ):
         return "A {{ or {% is opened here and not closed rightly."
     if text.startswith("Encountered unknown tag"):
         return f"{text.split(chr(39))[1]!r} is not something that can stand after {{%.".replace("'", '"')

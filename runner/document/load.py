@@ -257,7 +257,12 @@ class _Maker:
         given = cast("Group", self.data.get(name, {}))
         filled = _defaults(settings_of(node, given), given)
         provider, endpoint = filled.pop("provider"), filled.pop("endpoint", None)
-        return Service(provider, {key: _setting(value) for key, value in filled.items()}, endpoint)
+        return Service(
+            provider,
+            {key: _setting(value) for key, value in filled.items()},
+            endpoint,
+            given=tuple(key for key in given if key not in ("provider", "endpoint")),
+        )
 
     def _greeting(self) -> Greeting | None:
         value = self.data.get("greeting")

@@ -1,0 +1,128 @@
+"""Facts about the services: their settings, how a change of each reaches a running call, and whose key they need. Data only.
+
+Sources: AssemblyAI, OpenAI and Cartesia documentation and Pipecat 1.14's settings classes. Which AssemblyAI settings the vendor
+updates on an open session is the vendor's list for `UpdateConfiguration`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.definition import ListenFor, Setting
+
+Part = Literal["stt", "llm", "tts"]
+PARTS: tuple[Part, ...] = ("stt", "llm", "tts")
+
+When = Literal["now", "next turn", "next stage", "next call", "restart"]
+"""When a change reaches a running call: at once, with the next thing said, when a stage is entered, with the next call, or
+after runner was started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting of one provider.
+
+    wire: its name in Pipecat's Settings class (and so the vendor's own), "" for what only a constructor takes.
+    when: how soon a change reaches a running call.
+    rest: what is sent when a stage that set it is left and the agent itself says nothing; None where nothing needs sending.
+    """
+
+    wire: str
+    when: When
+    rest: Setting = None
+
+
+_ASSEMBLYAI: dict[str, Field] = {
+    "model": Field("model", "next call"),
+    "turn_detection": Field("", "next call"),
+    "mode": Field("mode", "next call"),
+    "keyterms": Field("keyterms_prompt", "now", rest=()),
+    "about": Field("prompt", "now", rest=""),
+    "min_turn_silence": Field("min_turn_silence", "now"),
+    "max_turn_silence": Field("max_turn_silence", "now"),
+    "vad_threshold": Field("vad_threshold", "now", rest=0.3),
+    "interruption_delay": Field("interruption_delay", "now", rest=500),
+    "continuous_partials": Field("continuous_partials", "now", rest=True),
+    "language_codes": Field("language_codes", "now", rest=()),
+    "language_detection": Field("language_detection", "next call"),
+    "format_turns": Field("format_turns", "next call"),
+    "speaker_labels": Field("speaker_labels", "next call"),
+    "domain": Field("domain", "next call"),
+    "voice_focus": Field("voice_focus", "next call"),
+    "voice_focus_threshold": Field("voice_focus_threshold", "next call"),
+    "agent_context": Field("agent_context", "now"),
+    "previous_context_n_turns": Field("previous_context_n_turns", "next call"),
+    "end_of_turn_confidence_threshold": Field("end_of_turn_confidence_threshold", "now", rest=0.4),
+}
+
+_OPENAI: dict[str, Field] = {
+    name: Field(name, "next turn")
+    for name in (
+        "model",
+        "temperature",
+        "max_tokens",
+        "max_completion_tokens",
+        "top_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "seed",
+        "service_tier",
+    )
+}
+
+_CARTESIA: dict[str, Field] = {
+    "model": Field("model", "next turn"),
+    "voice": Field("voice", "next turn"),
+    "language": Field("language", "next turn"),
+    "speed": Field("generation_config", "next turn"),
+    "volume": Field("generation_config", "next turn"),
+    "emotion": Field("generation_config", "next turn"),
+    "pronunciation_dict_id": Field("pronunciation_dict_id", "next turn"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One vendor of one part. `key`: the environment variable that holds its key."""
+
+    part: Part
+    name: str
+    title: str
+    key: str
+    fields: dict[str, Field]
+
+
+PROVIDERS: dict[tuple[Part, str], Provider] = {
+    ("stt", "assemblyai"): Provider("stt", "assemblyai", "AssemblyAI", "ASSEMBLYAI_API_KEY", _ASSEMBLYAI),
+    ("llm", "openai"): Provider("llm", "openai", "OpenAI", "OPENAI_API_KEY", _OPENAI),
+    ("tts", "cartesia"): Provider("tts", "cartesia", "Cartesia", "CARTESIA_API_KEY", _CARTESIA),
+}
+
+STILL_MEANT_HERE: dict[Part, frozenset[str]] = {
+    "stt": frozenset({"keyterms"}),
+    "llm": frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed"}),
+    "tts": frozenset({"speed"}),
+}
+"""Settings of the cloud services that also work when a part runs on this machine."""
+
+DAILY_KEY = "DAILY_API_KEY"
+"""The variable that holds the key of Daily's REST interface."""
+
+KEY_NAMES: tuple[str, ...] = (*(provider.key for provider in PROVIDERS.values()), DAILY_KEY)
+
+U3_FAMILY = ("u3-rt-pro", "universal-3-5-pro", "universal-3-6-pro")
+"""AssemblyAI's Universal-3 Pro models: the only ones with its own turn detection, `about` and context carryover."""
+
+DICTATION_SECS: dict[ListenFor, float] = {
+    "email": 1.2,
+    "address": 1.2,
+    "phone": 1.0,
+    "number": 1.0,
+    "date": 0.8,
+    "name": 0.8,
+}
+"""How long a caller who dictates may pause before the turn ends, seconds."""
+
+DICTATION_MAX_SILENCE_MS = 3000
+"""`max_turn_silence` while dictating with AssemblyAI's own turn detection; the vendor advises 2000 to 4000."""

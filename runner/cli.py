@@ -1,0 +1,322 @@
+"""The command line: arguments in, exit code out. Heavy rooms are imported only by the commands that need them.
+
+Exit codes: 0 fine, 1 problems that a person can mend, 2 wrong usage, 3 a fault in runner itself, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import __version__
+
+if TYPE_CHECKING:
+    from runner.environment import Environment
+    from runner.live.reload import Agents
+
+    Work = Callable[[Agents, Environment], Coroutine[Any, Any, int]]
+
+_COMMANDS = ("check", "chat")
+_LOCAL_EXTRA = 'pip install "voice-agent-runner[local]"'
+
+_RUN_EXAMPLE = """examples:
+  runner agents/support.yaml                 talk to it in the browser, edit it while you talk
+  runner agents/                             all agents of a folder, one page
+  runner agents/support.yaml --var agent_name=Zoe
+  runner agents/support.yaml --daily         a call in a Daily room, the link is printed
+
+other commands:
+  runner check agents/                       what is wrong with the files, without starting anything
+  runner chat agents/support.yaml            the same agent in the terminal, typed
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Never lets an exception through: a fault of ours becomes exit code 3 and a log file."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        command = arguments[0] if arguments and arguments[0] in _COMMANDS else "run"
+        if command == "check":
+            return _check(arguments[1:])
+        if command == "chat":
+            return _chat(arguments[1:])
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 2
+    except Exception:
+        return _our_fault()
+
+
+def _check(arguments: Sequence[str]) -> int:
+    parser = _parser(
+        "runner check",
+        "Say what is wrong with agent files. Nothing is started.",
+        "example:\n  runner check agents/\n  runner check agents/support.yaml --format json",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="agent files or folders of them")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for people or for programs")
+    _add_overrides(parser)
+    options = parser.parse_args(arguments)
+
+    from runner.document.load import agent_files, load
+    from runner.environment import Environment
+    from runner.problem import Problem, print_problems
+
+    environment = Environment(options.paths)
+    files = _files(options.paths, agent_files)
+    problems: list[Problem] = []
+    for file in files:
+        problems.extend(load(file, variables=options.var, settings=options.set, env=environment.values).problems)
+    failed = any(problem.is_error for problem in problems)
+    if options.format == "json":
+        print(json.dumps({"checked": len(files), "problems": [p.as_json() for p in problems]}, ensure_ascii=False))
+    elif problems:
+        from runner.terminal import wants_color
+
+        print(print_problems(problems, color=wants_color(sys.stdout)))
+    else:
+        print(f"{len(files)} {'agent' if len(files) == 1 else 'agents'}, no problems.")
+    return 1 if failed else 0
+
+
+def _chat(arguments: Sequence[str]) -> int:
+    parser = _parser(
+        "runner chat",
+        "The same agent and the same engine, typed in the terminal.",
+        "example:\n  runner chat agents/support.yaml\n"
+        "  printf 'I want a refund\\n' | runner chat agents/support.yaml --json --services local",
+    )
+    parser.add_argument("agent", metavar="AGENT", type=Path, help="an agent file")
+    parser.add_argument("--json", action="store_true", help="one JSON record a line on standard output")
+    _add_services(parser)
+    _add_overrides(parser)
+    _add_log_level(parser)
+    options = parser.parse_args(arguments)
+    from runner.document.load import agent_files
+
+    files = _files([options.agent], agent_files)
+    if len(files) != 1:
+        return _usage(f"{options.agent} holds {len(files)} agents. Name one of the files.")
+
+    async def work(agents: Agents, environment: Environment) -> int:
+        from runner.live.chat import chat
+
+        return await chat(agents, environment, services=options.services, as_json=options.json)
+
+    return _live(work, files, options)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parser = _parser(
+        "runner",
+        "Turn a YAML file into a voice agent that talks, and keeps talking while you edit the file.",
+        _RUN_EXAMPLE,
+    )
+    parser.add_argument(
+        "agent", metavar="AGENT|FOLDER", type=Path, nargs="?", help="an agent file, or a folder of them"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1: this machine only)")
+    parser.add_argument("--port", type=int, default=7860, help="the port of the page (7860)")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page")
+    parser.add_argument(
+        "--reload",
+        choices=("live", "next-call", "off"),
+        default="live",
+        help="what a save does: change running calls too, only later ones, or nothing (live)",
+    )
+    parser.add_argument("--daily", action="store_true", help="create a Daily room, print its link, take the call there")
+    parser.add_argument("--room", metavar="URL", help="join this Daily room")
+    parser.add_argument("--token", metavar="T", help="the Daily meeting token for --room")
+    parser.add_argument("--url", dest="old_url", metavar="URL", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"runner {__version__}")
+    _add_services(parser)
+    _add_overrides(parser)
+    _add_log_level(parser)
+    options = parser.parse_args(arguments)
+    if options.agent is None:
+        parser.print_help()
+        return 2
+    if options.old_url:
+        print("--url is called --room here; going on with it.", file=sys.stderr)
+        options.room = options.room or options.old_url
+    if options.daily and options.room:
+        return _usage("--daily makes a new room and --room joins an old one. Give one of them.")
+    from runner.document.load import agent_files
+
+    files = _files([options.agent], agent_files)
+    if not files:
+        return _usage(f"{options.agent} holds no agent files (*.yaml).")
+    if (options.daily or options.room) and len(files) != 1:
+        return _usage("A Daily room takes one agent. Name the file.")
+
+    async def work(agents: Agents, environment: Environment) -> int:
+        from runner.live.run import Options, run
+
+        return await run(
+            Options(
+                host=options.host,
+                port=options.port,
+                browser=not options.no_browser,
+                services=options.services,
+                reload=options.reload,
+                daily=options.daily,
+                room=options.room,
+                token=options.token,
+            ),
+            agents,
+            environment,
+        )
+
+    return _live(work, files, options)
+
+
+def _live(work: Work, files: Sequence[Path], options: argparse.Namespace) -> int:
+    """Do what needs Pipecat. What a person can mend is answered before Pipecat is loaded, which takes seconds."""
+    from runner.environment import Environment
+    from runner.live.reload import Agents, reader
+    from runner.logs import set_up
+    from runner.selection import KeysMissing, choose_services
+
+    environment = Environment(files)
+    agents = Agents(reader(options.var, options.set, lambda: environment.values))
+    if not _open_all(agents, files):
+        return 1
+    try:
+        choices = [
+            choice for a in agents for choice in choose_services(a.definition, environment.keys, options.services)
+        ]
+    except KeysMissing as missing:
+        print(f"Without keys: {', '.join(missing.names)}. Set them in the environment or in .env.", file=sys.stderr)
+        return 1
+    if any(choice.local for choice in choices):
+        from runner.local import missing
+
+        if missing():
+            names = ", ".join(dict.fromkeys(choice.key for choice in choices if choice.local))
+            print(f"{names} not set. Set it, or install what speaks without keys:\n  {_LOCAL_EXTRA}", file=sys.stderr)
+            return 1
+    set_up(options.log_level, environment)
+    import asyncio
+
+    try:
+        return asyncio.run(work(agents, environment))
+    except Exception as error:
+        match type(error).__name__:
+            case "PortTaken":
+                again = f"runner {files[0]} --port {options.port + 1}"
+                print(
+                    f"Port {options.port} is in use, perhaps by another runner. Stop that one, or take another port:"
+                    f"\n  {again}",
+                    file=sys.stderr,
+                )
+            case "DailyKeyMissing":
+                print("A Daily room needs DAILY_API_KEY in the environment or in .env.", file=sys.stderr)
+            case _:
+                raise
+        return 1
+
+
+def _open_all(agents: Agents, files: Sequence[Path]) -> bool:
+    """Read the files, print their problems. False when there is nothing to run."""
+    problems = [problem for file in files for problem in agents.open(file)]
+    if problems:
+        from runner.problem import print_problems
+        from runner.terminal import wants_color
+
+        print(print_problems(problems, color=wants_color(sys.stderr)), file=sys.stderr)
+    names = [agent.name for agent in agents]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    for name in twice:
+        print(f'Two agents are called "{name}". Give one of them another name.', file=sys.stderr)
+    return bool(names) and not twice
+
+
+def _files(paths: Sequence[Path], agent_files: Callable[[Path], list[Path]]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        found.extend(file.absolute() for file in agent_files(path))
+    return list(dict.fromkeys(found))
+
+
+def _parser(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+class _Pairs(argparse.Action):
+    """NAME=VALUE, several times, into a dictionary."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        name, equals, value = str(values).partition("=")
+        if not equals or not name:
+            parser.error(f"{option_string} takes NAME=VALUE, not {values!r}")
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest), name: value})
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--var", action=_Pairs, default={}, metavar="NAME=VALUE", help="give a variable of the agent another value"
+    )
+    parser.add_argument(
+        "--set", action=_Pairs, default={}, metavar="PATH=VALUE", help="give any key another value, llm.model=gpt-4o"
+    )
+
+
+def _add_services(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--services",
+        choices=("auto", "cloud", "local"),
+        default="auto",
+        help="auto: the cloud where its key is there, this machine where it is not; cloud: only the cloud; "
+        "local: only this machine (auto)",
+    )
+
+
+def _add_log_level(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-level",
+        choices=("trace", "debug", "info", "warning", "error"),
+        default=None,
+        help="also log what happens inside; debug and trace hold prompts and what callers say (RUNNER_LOG, warning)",
+    )
+
+
+def _usage(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 2
+
+
+def _our_fault() -> int:
+    """Write the traceback to a file, apologise, exit 3."""
+    from runner.environment import Environment
+    from runner.logs import state_folder
+
+    text = Environment().masked(traceback.format_exc())
+    file = state_folder() / f"fault-{time.strftime('%Y%m%d-%H%M%S')}.log"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"runner {__version__}, Python {sys.version}\n{text}", encoding="utf-8")
+        where = f"The details are in {file}."
+    except OSError:
+        where = text
+    print(f"Sorry: this is a fault in runner, not in your file. {where}", file=sys.stderr)
+    return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Between the caller's finished turn and the model: every spoken or typed turn passes here once, before a request is made."""
+
+from __future__ import annotations
+
+from pipecat.frames.frames import Frame, LLMContextFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from runner.compiler.conversation import Conversation
+
+
+class CallerTurns(FrameProcessor):
+    """Tells the conversation each new turn of the caller, and lets through the request that the conversation wants made.
+
+    A turn is new when the context holds more messages of the caller than at the last request: the same context passes again
+    after a stage was entered or a function was called.
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        super().__init__()
+        self._conversation = conversation
+        self._heard = 0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM and not frame.speculation:
+            said = self._new_turn(frame.context)
+            if said:
+                request = await self._conversation.heard(said, frame)
+                if request is None:
+                    return
+                frame = request
+        await self.push_frame(frame, direction)
+
+    def _new_turn(self, context: LLMContext) -> str:
+        turns = [m for m in context.messages if isinstance(m, dict) and m.get("role") == "user"]
+        new, self._heard = turns[self._heard :], len(turns)
+        return " ".join(text for turn in new if isinstance(text := turn.get("content"), str))

@@ -1,0 +1,192 @@
+"""Where a call is in its agent, and how it gets on: entering stages, hearing the caller, taking a new version of the file.
+
+Comes in: a definition and the parts of a compiled call. Goes out: frames to those parts, and events. Whatever differs between
+two moments is told by `effective.change` and applied in one place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from pipecat.flows import NodeConfig
+from pipecat.frames.frames import LLMContextFrame, TTSSpeakFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
+
+from runner.compiler.stages import StageFlow, functions_of, node, way_of_last_resort
+from runner.definition import BACK, AgentDefinition, Transition
+from runner.effective import Change, Effective, change, effective
+from runner.events import AgentVersion, CallerSaid, Listener, StageEntered
+
+Chooser = Callable[[str, Sequence[Transition]], Transition | None]
+"""What the caller said and the ways out that have a `when` -> the way meant, or None. May take some milliseconds."""
+
+
+class Parts(Protocol):
+    """What a conversation needs of the call it runs in (`pipeline.Compiled` is one)."""
+
+    async def apply(self, changed: Change, now: Effective) -> None: ...
+    async def queue_frame(self, frame: TTSSpeakFrame) -> None: ...
+    async def ask_model(self, frame: LLMContextFrame) -> None: ...
+
+
+class Conversation:
+    """One call's way through its agent.
+
+    choose: decides the ways out by meaning, before the model is asked; None leaves the choice to the model's functions.
+    """
+
+    def __init__(self, agent: AgentDefinition, *, version: int, listener: Listener, choose: Chooser | None) -> None:
+        self._agent = agent
+        self._version = version
+        self._listener = listener
+        self._choose = choose
+        self._now = effective(agent, agent.first_stage)
+        self._visited: list[str] = []
+        self._tries = 0
+        self._flow: StageFlow | None = None
+        self._parts: Parts | None = None
+        self._begun = False
+
+    @property
+    def now(self) -> Effective:
+        """What the call is set to at this moment."""
+        return self._now
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    def attach(self, flow: StageFlow, parts: Parts) -> None:
+        """Connect the conversation with the call that was compiled for it."""
+        self._flow, self._parts = flow, parts
+
+    async def begin(self, context: LLMContext) -> None:
+        """The caller is there: speak the greeting (or let the model open) in the first stage. Later calls do nothing."""
+        if self._begun:
+            return
+        self._begun = True
+        flow, parts = self._attached()
+        first = node(self._now, self._functions(), self._enter_action(self._now.stage, opening=True))
+        first["respond_immediately"] = False
+        flow.set_global_functions(self._anywhere())
+        await flow.initialize(first)
+        greeting = self._now.greeting
+        if greeting and greeting.text:
+            await parts.queue_frame(TTSSpeakFrame(greeting.text, append_to_context=True))
+        elif greeting and greeting.prompt:
+            opening = {"role": "developer", "content": f"The call begins now and you speak first. {greeting.prompt}"}
+            await parts.ask_model(LLMContextFrame(context=LLMContext(messages=[*context.messages, opening])))
+
+    async def heard(self, said: str, frame: LLMContextFrame) -> LLMContextFrame | None:
+        """A finished turn of the caller, before the model is asked.
+
+        Returns the request to make, or None when another stage was entered and makes its own.
+        """
+        self._tell(CallerSaid(text=said, stage=self._now.stage, version=self._version))
+        ways = self._now.ways
+        if not ways:
+            return frame
+        self._tries += 1
+        resort = next((way for way in ways if self._used_up(way)), None)
+        if self._choose is not None:
+            named = [way for way in ways if way.when]
+            way = await asyncio.to_thread(self._choose, said, named) if named else None
+            way = way or resort
+            if way is None:
+                return frame
+            await self.enter(self._target(way))
+            return None
+        if resort is None:
+            return frame
+        flow, _ = self._attached()
+        functions = [*self._functions(), way_of_last_resort(resort, self._take)]
+        return LLMContextFrame(context=await flow.must_choose(frame.context, functions))
+
+    async def enter(self, stage: str) -> None:
+        """Go to `stage` now."""
+        flow, _ = self._attached()
+        await flow.set_node_from_config(self._node(stage))
+
+    async def take_version(self, agent: AgentDefinition, version: int) -> Change:
+        """Swap the definition of the running call and tell its parts what differs. Returns what was told.
+
+        A stage that the new file no longer has keeps its old text until the call leaves it.
+        """
+        stage = self._now.stage
+        if stage is not None and stage not in agent.stages:
+            agent = replace(agent, stages={**agent.stages, stage: self._agent.stages[stage]})
+        if stage is None and agent.first_stage is not None:
+            agent = replace(agent, stages={}, anywhere=())
+        before, now = self._now, effective(agent, stage)
+        changed = change(before, now)
+        self._agent, self._version, self._now = agent, version, now
+        flow, parts = self._attached()
+        await parts.apply(changed, now)
+        if changed.touches("next"):
+            flow.set_global_functions(self._anywhere())
+            if self._begun and self._choose is None:
+                await flow.replace_functions(self._functions())
+        self._tell(AgentVersion(version=version, stage=stage))
+        return changed
+
+    def _used_up(self, way: Transition) -> bool:
+        return way.otherwise or (way.after_tries is not None and self._tries >= way.after_tries)
+
+    def _target(self, way: Transition) -> str:
+        """The stage a way leads to. One that a save removed meanwhile leads to the beginning."""
+        first = self._agent.first_stage or ""
+        if way.to == BACK:
+            return self._visited[-1] if self._visited else first
+        return way.to if way.to in self._agent.stages else first
+
+    async def _take(self, way: Transition) -> NodeConfig:
+        return self._node(self._target(way))
+
+    def _node(self, stage: str) -> NodeConfig:
+        coming = effective(self._agent, stage)
+        ways = () if self._choose else tuple(way for way in coming.ways if way not in self._agent.anywhere)
+        return node(coming, functions_of(ways, self._take), self._enter_action(stage))
+
+    def _functions(self) -> list:
+        if self._choose is not None:
+            return []
+        return list(functions_of([w for w in self._now.ways if w not in self._agent.anywhere], self._take))
+
+    def _anywhere(self) -> list:
+        if self._choose is not None:
+            return []
+        return [
+            replace(function, name=f"anywhere_{function.name}"[:64])
+            for function in functions_of(self._agent.anywhere, self._take)
+        ]
+
+    def _enter_action(self, stage: str | None, *, opening: bool = False) -> Callable[..., Awaitable[None]]:
+        async def enter_stage(_action: dict[str, object], _flow: object) -> None:
+            await self._entered(stage, opening=opening)
+
+        return enter_stage
+
+    async def _entered(self, stage: str | None, *, opening: bool) -> None:
+        _, parts = self._attached()
+        before, now = self._now, effective(self._agent, stage)
+        if not opening:
+            if before.stage is not None:
+                self._visited.append(before.stage)
+            await parts.apply(change(before, now), now)
+        self._now, self._tries = now, 0
+        if stage is not None:
+            left = None if opening else before.stage
+            self._tell(StageEntered(left=left, stage=stage, version=self._version))
+        if now.say:
+            await parts.queue_frame(TTSSpeakFrame(now.say, append_to_context=True))
+
+    def _attached(self) -> tuple[StageFlow, Parts]:
+        if self._flow is None or self._parts is None:
+            raise RuntimeError("attach() comes before the call begins")
+        return self._flow, self._parts
+
+    def _tell(self, event: CallerSaid | StageEntered | AgentVersion) -> None:
+        self._listener(event)

@@ -1,0 +1,134 @@
+"""An agent becomes the processors of one call.
+
+Comes in: a definition (through its conversation), keys, what runs on this machine, and a carrier. Goes out: a worker that
+runs, and the handles by which a change reaches its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipecat.frames.frames import (
+    Frame,
+    LLMContextFrame,
+    UserIdleTimeoutUpdateFrame,
+    VADParamsUpdateFrame,
+)
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
+from pipecat.processors.frame_processor import FrameProcessor
+
+from runner.compiler import services
+from runner.compiler.caller import CallerTurns
+from runner.compiler.conversation import Conversation
+from runner.compiler.services import Here
+from runner.compiler.stages import StageFlow
+from runner.compiler.turns import user_params, vad_params
+from runner.effective import Change, Effective
+
+
+class Carrier(Protocol):
+    """What brings a call: any Pipecat transport, or the typed one."""
+
+    def input(self) -> FrameProcessor: ...
+    def output(self) -> FrameProcessor: ...
+
+
+class Writer(Protocol):
+    """A carrier without sound: its `voice` takes the place of speech synthesis, and nothing listens."""
+
+    def voice(self) -> FrameProcessor: ...
+
+
+@dataclass(slots=True)
+class Compiled:
+    """The parts of one call. `stt` and `tts` are None when the call is typed."""
+
+    worker: PipelineWorker
+    context: LLMContext
+    pair: LLMContextAggregatorPair
+    llm: FrameProcessor
+    stt: FrameProcessor | None
+    tts: FrameProcessor | None
+    here: Here
+    spoken: bool
+
+    async def apply(self, changed: Change, now: Effective) -> None:
+        """Tell each part what differs, on the part itself: a frame from the top of the pipeline would wait behind an answer
+        that is being generated (Pipecat 1.14, 825 ms seen)."""
+        if self.stt and (frame := services.update_stt(changed, now, self.here)):
+            await self.stt.queue_frame(frame)
+        if frame := services.update_llm(changed, now, self.here):
+            await self.llm.queue_frame(frame)
+        if self.tts and (frame := services.update_tts(changed, now, self.here)):
+            await self.tts.queue_frame(frame)
+        if self.spoken and changed.touches("turns.vad"):
+            await self.pair.user().queue_frame(VADParamsUpdateFrame(params=vad_params(now.turns.vad)))
+        if changed.touches("turns.idle"):
+            timeout = now.turns.idle.after if now.turns.idle else 0
+            await self.pair.user().queue_frame(UserIdleTimeoutUpdateFrame(timeout=timeout))
+
+    async def queue_frame(self, frame: Frame) -> None:
+        await self.worker.queue_frame(frame)
+
+    async def ask_model(self, frame: LLMContextFrame) -> None:
+        """A request that passes by the caller's side of the pipeline."""
+        await self.llm.queue_frame(frame)
+
+
+def compile_call(
+    conversation: Conversation,
+    carrier: Carrier,
+    *,
+    keys: Mapping[str, str],
+    here: Here,
+    writer: Writer | None = None,
+    observers: Sequence[BaseObserver] = (),
+    sample_rates: tuple[int, int] = (16000, 24000),
+) -> Compiled:
+    """Build the pipeline of one call and attach the conversation to it.
+
+    keys: variable name -> key, for every service that is not local.
+    writer: given for a typed call; there is no recogniser, no synthesis and no turn taking then.
+    sample_rates: what comes in and goes out, Hz.
+    """
+    now = conversation.now
+    context = LLMContext()
+    llm = services.build_llm(now, keys, here)
+    caller = CallerTurns(conversation)
+    if writer:
+        stt = tts = None
+        pair = LLMContextAggregatorPair(context, user_params=LLMUserAggregatorParams(user_idle_timeout=_idle(now)))
+        steps = [carrier.input(), pair.user(), caller, llm, writer.voice(), carrier.output(), pair.assistant()]
+    else:
+        stt, tts = services.build_stt(now, keys, here), services.build_tts(now, keys, here)
+        external = not here.stt and now.stt.settings.get("turn_detection") == "assemblyai"
+        pair = LLMContextAggregatorPair(context, user_params=user_params(now.turns, external=external))
+        steps = [carrier.input(), stt, pair.user(), caller, llm, tts, carrier.output(), pair.assistant()]
+    worker = PipelineWorker(
+        Pipeline(steps),
+        params=PipelineParams(
+            audio_in_sample_rate=sample_rates[0],
+            audio_out_sample_rate=sample_rates[1],
+            enable_metrics=True,
+        ),
+        observers=list(observers),
+        enable_rtvi=writer is None,
+        idle_timeout_secs=None,
+        check_dangling_tasks=False,
+    )
+    compiled = Compiled(
+        worker=worker, context=context, pair=pair, llm=llm, stt=stt, tts=tts, here=here, spoken=writer is None
+    )
+    flow = StageFlow(llm=llm, context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
+    conversation.attach(flow, compiled)
+    return compiled
+
+
+def _idle(now: Effective) -> float:
+    return now.turns.idle.after if now.turns.idle else 0

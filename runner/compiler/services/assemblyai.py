@@ -1,0 +1,97 @@
+"""The ear by AssemblyAI: an agent file's `stt` becomes Pipecat's service, and a change of it one message on the open session."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, cast
+
+from pipecat.frames.frames import STTUpdateSettingsFrame
+from pipecat.services.assemblyai.stt import AssemblyAISTTService, is_u3_pro_model
+from pipecat.services.stt_service import STTService
+from pipecat.transcriptions.language import Language
+
+from runner.catalog import PROVIDERS
+from runner.definition import Service, Setting
+
+_FIELDS = PROVIDERS["stt", "assemblyai"].fields
+_LIVE = {field.wire for field in _FIELDS.values() if field.when == "now" and field.wire}
+_SPEAKER_REVISION = "SpeakerRevision"
+_SILENT_MESSAGES = {"Heartbeat", "Silence", "LLMGatewayResponse", _SPEAKER_REVISION}
+
+
+class AssemblyAIEars(AssemblyAISTTService):
+    """Pipecat's service, with settings changed on the open session instead of by a reconnect.
+
+    Pipecat 1.14 closes and reopens the session for every setting but two, and loses what the caller says meanwhile. The
+    vendor documents `UpdateConfiguration` for the fields marked `now` in the catalog; those are sent that way here. Pipecat
+    also turns the vendor's `Error` and `Warning` messages into "Unknown message type"; here their text is kept.
+    """
+
+    async def _update_settings(self, delta: AssemblyAISTTService.Settings) -> dict[str, Any]:
+        changed = await STTService._update_settings(self, delta)
+        told = {name: getattr(self._settings, name) for name in changed if name in _LIVE}
+        if told:
+            await self._send_update_configuration(**told)
+        return changed
+
+    async def _handle_message(self, message: dict[str, Any]) -> None:
+        match message.get("type"):
+            case "Error":
+                code, text = message.get("error_code"), message.get("error")
+                await self.push_error(error_msg=f"AssemblyAI refused ({code}): {text}")
+            case "Warning":
+                code, text = message.get("warning_code"), message.get("warning")
+                await self.push_error(error_msg=f"AssemblyAI warns ({code}): {text}")
+            case kind if kind in _SILENT_MESSAGES:
+                pass
+            case _:
+                await super()._handle_message(message)
+
+
+def build(service: Service, *, key: str, barge_in: bool) -> AssemblyAIEars:
+    """The service of one call. `barge_in` matters in AssemblyAI's own turn detection only."""
+    return AssemblyAIEars(
+        api_key=key,
+        vad_force_turn_endpoint=service.settings.get("turn_detection") != "assemblyai",
+        should_interrupt=barge_in,
+        settings=_settings(service, _FIELDS),
+        **({"api_endpoint_base_url": service.endpoint} if service.endpoint else {}),
+    )
+
+
+def update(service: Service, names: Collection[str]) -> STTUpdateSettingsFrame | None:
+    """The frame that tells a running service the named settings of `service`; None when nothing can be told."""
+    live = [name for name in names if name in _FIELDS and _FIELDS[name].wire in _LIVE]
+    return STTUpdateSettingsFrame(delta=_settings(service, live)) if live else None
+
+
+def _settings(service: Service, names: Collection[str]) -> AssemblyAISTTService.Settings:
+    """Pipecat's settings object with the named settings of an agent file.
+
+    In pipecat turn detection on a Universal-3 Pro model Pipecat sets `max_turn_silence` itself when it is constructed, and
+    warns if one is given.
+    """
+    given: dict[str, Any] = {}
+    for name in names:
+        wire = _FIELDS[name].wire
+        value = service.settings.get(name)
+        if wire and value is not None:
+            given[wire] = _on_the_wire(name, value)
+    constructs = "model" in names
+    own_turns = service.settings.get("turn_detection") == "assemblyai"
+    if constructs and not own_turns and is_u3_pro_model(cast(str, service.settings.get("model"))):
+        given.pop("max_turn_silence", None)
+    return AssemblyAISTTService.Settings(**given)
+
+
+def _on_the_wire(name: str, value: Setting) -> object:
+    if name == "language_codes":
+        return [_language(code) for code in cast(tuple[str, ...], value)]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _language(code: str) -> Language | str:
+    try:
+        return Language(code)
+    except ValueError:
+        return code

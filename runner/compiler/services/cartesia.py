@@ -1,0 +1,42 @@
+"""The voice by Cartesia."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from pipecat.frames.frames import TTSUpdateSettingsFrame
+from pipecat.services.cartesia.tts import CartesiaTTSService, GenerationConfig
+
+from runner.catalog import PROVIDERS
+from runner.definition import Service
+
+_FIELDS = PROVIDERS["tts", "cartesia"].fields
+_GENERATION = tuple(name for name, field in _FIELDS.items() if field.wire == "generation_config")
+
+
+def build(service: Service, *, key: str) -> CartesiaTTSService:
+    """The service of one call."""
+    return CartesiaTTSService(
+        api_key=key,
+        settings=_settings(service, _FIELDS),
+        **({"url": service.endpoint} if service.endpoint else {}),
+    )
+
+
+def update(service: Service, names: Collection[str]) -> TTSUpdateSettingsFrame | None:
+    """The frame that tells a running service the named settings of `service`, heard from the next sentence."""
+    told = [name for name in names if name in _FIELDS]
+    return TTSUpdateSettingsFrame(delta=_settings(service, told)) if told else None
+
+
+def _settings(service: Service, names: Collection[str]) -> CartesiaTTSService.Settings:
+    values = service.settings
+    given: dict[str, Any] = {
+        _FIELDS[name].wire: values[name] for name in names if name in values and name not in _GENERATION
+    }
+    if any(name in names for name in _GENERATION):
+        generation: dict[str, Any] = {name: values[name] for name in _GENERATION if values.get(name) is not None}
+        if generation or "model" not in names:
+            given["generation_config"] = GenerationConfig(**generation)
+    return CartesiaTTSService.Settings(**given)

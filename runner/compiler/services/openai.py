@@ -1,0 +1,67 @@
+"""The model by OpenAI, or by anything that speaks its chat completions (a local server, a gateway)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from pipecat.frames.frames import LLMUpdateSettingsFrame
+from pipecat.services.openai.llm import OpenAILLMService
+
+from runner.catalog import PROVIDERS, STILL_MEANT_HERE
+from runner.definition import Service
+
+_FIELDS = PROVIDERS["llm", "openai"].fields
+
+
+def build(service: Service, *, key: str, prompt: str) -> OpenAILLMService:
+    """The service of one call. `prompt` is the system instruction of its first request."""
+    tier = service.settings.get("service_tier")
+    return OpenAILLMService(
+        api_key=key,
+        settings=_settings(service, _FIELDS, prompt),
+        **({"base_url": service.endpoint} if service.endpoint else {}),
+        **({"service_tier": str(tier)} if tier is not None else {}),
+    )
+
+
+def build_local(service: Service, *, base_url: str, model: str, prompt: str) -> OpenAILLMService:
+    """The same service talking to a model on this machine."""
+    settings = _settings(service, STILL_MEANT_HERE["llm"], prompt)
+    settings.model = model
+    settings.max_tokens = LOCAL_MAX_TOKENS
+    return LocalLLMService(api_key="local", base_url=base_url, settings=settings)
+
+
+class LocalLLMService(OpenAILLMService):
+    """Pipecat's service for servers that know the roles system, user and assistant only."""
+
+    supports_developer_role = False
+
+
+LOCAL_MAX_TOKENS = 80
+"""A small model left alone rambles; 80 tokens are about three spoken sentences."""
+
+
+def update(service: Service, names: Collection[str], prompt: str | None) -> LLMUpdateSettingsFrame | None:
+    """The frame that tells a running service the named settings, and a new system instruction unless `prompt` is None."""
+    told = [name for name in names if name in _FIELDS]
+    if not told and prompt is None:
+        return None
+    return LLMUpdateSettingsFrame(delta=_settings(service, told, prompt))
+
+
+def _settings(service: Service, names: Collection[str], prompt: str | None) -> OpenAILLMService.Settings:
+    given: dict[str, Any] = {
+        name: service.settings[name] for name in names if name in service.settings and name != "service_tier"
+    }
+    if prompt is not None:
+        given["system_instruction"] = prompt
+    return OpenAILLMService.Settings(**given)
+
+
+def warm() -> None:
+    """Load what the first request would load: the OpenAI package imports its chat resources lazily, which costs the first
+    turn of a process some 150 ms (Pipecat 1.14, measured)."""
+    import openai.resources.chat
+    import openai.resources.chat.completions  # noqa: F401

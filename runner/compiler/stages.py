@@ -1,0 +1,98 @@
+"""Stages by Pipecat Flows: a stage becomes a node, its ways out become functions the model may call.
+
+Nothing with braces reaches Flows: prompts are rendered before, and travel as the model's system instruction instead of as
+messages, so that instructions never pile up in the history.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
+from pipecat.flows import FlowArgs, FlowManager, FlowsFunctionSchema, NodeConfig
+from pipecat.frames.frames import LLMSetToolsFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
+
+from runner.definition import Transition
+from runner.effective import Effective
+
+Take = Callable[[Transition], Awaitable[NodeConfig]]
+"""Given a way out that the model chose, the node it leads to."""
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
+_MAX_NAME = 64
+"""OpenAI: function names are 1 to 64 letters, digits, underscores or dashes."""
+
+
+class StageFlow(FlowManager):
+    """Flows' manager, whose global functions and current functions can be replaced while a call runs.
+
+    Pipecat 1.14 fixes the global functions at construction and changes a node's functions only by entering a node, which
+    would drop a transition that is already under way.
+    """
+
+    def set_global_functions(self, functions: Sequence[FlowsFunctionSchema]) -> None:
+        self._global_functions = list(functions)
+
+    async def replace_functions(self, functions: Sequence[FlowsFunctionSchema]) -> None:
+        """Offer these functions, and the global ones, from the next request on, without entering a stage."""
+        frame = LLMSetToolsFrame(tools=await self._tools(functions))
+        frame.interruptible = False
+        await self._worker.queue_frames([frame])
+
+    async def must_choose(self, context: LLMContext, functions: Sequence[FlowsFunctionSchema]) -> LLMContext:
+        """A copy of `context` for one request in which the model has to call one of these functions or a global one."""
+        return LLMContext(messages=list(context.messages), tools=await self._tools(functions), tool_choice="required")
+
+    async def _tools(self, functions: Sequence[FlowsFunctionSchema]) -> ToolsSchema:
+        tools = [*self._global_functions, *functions]
+        return ToolsSchema(
+            standard_tools=[await self._create_function_schema(t) for t in tools if isinstance(t, FlowsFunctionSchema)]
+        )
+
+
+def node(now: Effective, functions: Sequence[FlowsFunctionSchema], enter: Callable[..., Awaitable[None]]) -> NodeConfig:
+    """Flows' node for a stage.
+
+    enter: runs first of all; it tells the services what differs and speaks the stage's `say`.
+    """
+    config: NodeConfig = {
+        "name": now.stage or "conversation",
+        "task_messages": [],
+        "functions": list(functions),
+        "pre_actions": [{"type": "enter_stage", "handler": enter}],
+        "respond_immediately": now.asks and now.say is None,
+    }
+    if now.end:
+        config["post_actions"] = [{"type": "end_conversation"}]
+    return config
+
+
+def functions_of(ways: Sequence[Transition], take: Take) -> list[FlowsFunctionSchema]:
+    """One function for each way that has a `when`; the others are not the model's choice."""
+    names: set[str] = set()
+    return [_function(way, _free_name(way.to, names), way.when, take) for way in ways if way.when]
+
+
+def way_of_last_resort(way: Transition, take: Take) -> FlowsFunctionSchema:
+    """The function offered when the caller's tries are used up."""
+    return _function(way, "none_of_these", "None of the other functions fits what the caller said.", take)
+
+
+def _function(way: Transition, name: str, when: str, take: Take) -> FlowsFunctionSchema:
+    async def chosen(_args: FlowArgs, _flow: FlowManager) -> tuple[None, NodeConfig]:
+        return None, await take(way)
+
+    examples = "".join(f'\n- "{example}"' for example in way.examples)
+    description = f"{when}\nFor example:{examples}" if examples else when
+    return FlowsFunctionSchema(name=name, description=description, properties={}, required=[], handler=chosen)
+
+
+def _free_name(stage: str, taken: set[str]) -> str:
+    stem = _NOT_IN_NAMES.sub("_", f"go_to_{stage}")[: _MAX_NAME - 4]
+    name, number = stem, 2
+    while name in taken:
+        name, number = f"{stem}_{number}", number + 1
+    taken.add(name)
+    return name

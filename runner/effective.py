@@ -1,0 +1,257 @@
+"""The one idea: everything that changes a call is a difference between two effective configurations.
+
+`effective(agent, stage)` says what every part of a call is set to at one moment; `change(before, after)` says what has to be
+told to a running call to get from one moment to another. Both are pure. Starting a call, entering a stage, leaving it, and
+saving the file are the same operation with other arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+
+from runner.catalog import (
+    DICTATION_MAX_SILENCE_MS,
+    DICTATION_SECS,
+    PARTS,
+    PROVIDERS,
+    U3_FAMILY,
+    Part,
+    When,
+)
+from runner.definition import AgentDefinition, Greeting, Limits, Only, Service, Setting, Stage, Transition, Turns
+from runner.prompts import render
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What a call is set to at one moment.
+
+    prompt:   the agent's prompt and the stage's, rendered together: the one system instruction of the model.
+    ways:     the ways out of the stage, its own before those from anywhere.
+    say:      what is spoken when the stage is entered, rendered; None for nothing.
+    greeting: rendered, None when the caller speaks first. Heard only at the start of a call.
+    """
+
+    stage: str | None
+    stt: Service
+    llm: Service
+    tts: Service
+    prompt: str
+    ways: tuple[Transition, ...]
+    turns: Turns
+    limits: Limits
+    say: str | None = None
+    asks: bool = True
+    end: bool = False
+    greeting: Greeting | None = None
+
+    def service(self, part: Part) -> Service:
+        return {"stt": self.stt, "llm": self.llm, "tts": self.tts}[part]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One setting that differs. `path` is dotted as in the agent file; None stands for "not set"."""
+
+    path: str
+    before: object
+    after: object
+    when: When
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The difference between two moments, in the order of the agent file."""
+
+    fields: tuple[FieldChange, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.fields)
+
+    def of(self, part: Part) -> dict[str, Setting]:
+        """The new values of one service's settings that can be told to a running call, by their names in the agent file."""
+        prefix = f"{part}."
+        told: dict[str, Setting] = {}
+        for field in self.fields:
+            if field.path.startswith(prefix) and field.when in ("now", "next turn"):
+                told[field.path.removeprefix(prefix)] = field.after  # type: ignore[assignment]
+        return told
+
+    def touches(self, path: str) -> bool:
+        """Whether the value at `path`, or one below it, differs."""
+        return any(field.path == path or field.path.startswith(f"{path}.") for field in self.fields)
+
+
+def effective(agent: AgentDefinition, stage: str | None) -> Effective:
+    """What a call of `agent` is set to while it is in `stage` (None for an agent without stages).
+
+    Raises:
+        KeyError: the agent has no such stage.
+        PromptError: a template fails; `document.load` refuses such an agent, so this is a bug.
+    """
+    here = agent.stages[stage] if stage is not None else Stage(name="")
+    services = {part: _with_delta(agent, part, here) for part in PARTS}
+    turns, stt = _silences(agent, here, services["stt"])
+    variables = agent.variables
+    texts = [render(text, variables).strip() for text in (agent.prompt, here.prompt) if text]
+    return Effective(
+        stage=stage,
+        stt=stt,
+        llm=services["llm"],
+        tts=services["tts"],
+        prompt="\n\n".join(text for text in texts if text),
+        ways=(*here.next, *(() if here.end else agent.anywhere)),
+        turns=turns,
+        limits=agent.limits,
+        say=render(here.say, variables).strip() if here.say else None,
+        asks=here.prompt is not None or stage is None,
+        end=here.end,
+        greeting=_greeting(agent.greeting, variables),
+    )
+
+
+def change(before: Effective | None, after: Effective) -> Change:
+    """What differs. With `before` None everything that is set counts: the start of a call."""
+    found: list[FieldChange] = []
+    for part in PARTS:
+        found.extend(_service_changes(part, before.service(part) if before else None, after.service(part)))
+    if before is None or before.prompt != after.prompt:
+        found.append(FieldChange("prompt", before and before.prompt, after.prompt, "next turn"))
+    if before is None or before.ways != after.ways:
+        found.append(FieldChange("next", before and before.ways, after.ways, "next turn"))
+    found.extend(_record_changes("turns.vad", before and before.turns.vad, after.turns.vad, "now"))
+    for name, when in (("idle", "now"), ("barge_in", "next call"), ("smart_turn", "next call")):
+        found.extend(_value_change(f"turns.{name}", before and before.turns, after.turns, name, when))
+    found.extend(
+        _value_change(
+            "turns.smart_turn_stop_secs", before and before.turns, after.turns, "smart_turn_stop_secs", "next call"
+        )
+    )
+    found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
+    return Change(tuple(found))
+
+
+def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
+    """What a save changed, for the person who saved: every field of the agent and of its stages, and when each is heard."""
+    found = list(change(effective(_bare(before), None), effective(_bare(after), None)).fields)
+    if before.greeting != after.greeting:
+        found.append(FieldChange("greeting", before.greeting, after.greeting, "next call"))
+    if before.anywhere != after.anywhere:
+        found.append(FieldChange("anywhere", before.anywhere, after.anywhere, "next turn"))
+    for name in after.stages:
+        if name not in before.stages:
+            found.append(FieldChange(f"stages.{name}", None, after.stages[name], "next stage"))
+        else:
+            found.extend(_stage_changes(name, before.stages[name], after.stages[name]))
+    found.extend(
+        FieldChange(f"stages.{name}", stage, None, "next stage")
+        for name, stage in before.stages.items()
+        if name not in after.stages
+    )
+    if before.variables != after.variables and not found:
+        found.append(FieldChange("variables", before.variables, after.variables, "next turn"))
+    for name in ("name", "description"):
+        found.extend(_value_change(name, before, after, name, "now"))
+    return Change(tuple(found))
+
+
+def _bare(agent: AgentDefinition) -> AgentDefinition:
+    return replace(agent, stages={}, anywhere=())
+
+
+def _stage_changes(name: str, before: Stage, after: Stage) -> Iterator[FieldChange]:
+    whens: dict[str, When] = {"say": "next stage", "end": "next stage"}
+    for field in fields(Stage):
+        yield from _value_change(
+            f"stages.{name}.{field.name}", before, after, field.name, whens.get(field.name, "next turn")
+        )
+
+
+def _value_change(path: str, before: object, after: object, name: str, when: When) -> Iterator[FieldChange]:
+    old = getattr(before, name) if before is not None else None
+    new = getattr(after, name)
+    if before is None or old != new:
+        yield FieldChange(path, old, new, when)
+
+
+def _record_changes(path: str, before: object, after: object, when: When) -> Iterator[FieldChange]:
+    for field in fields(after):  # type: ignore[arg-type]
+        yield from _value_change(f"{path}.{field.name}", before, after, field.name, when)
+
+
+def _service_changes(part: Part, before: Service | None, after: Service) -> Iterator[FieldChange]:
+    if before is None or before.provider != after.provider:
+        yield FieldChange(f"{part}.provider", before and before.provider, after.provider, "next call")
+    if before is None or before.endpoint != after.endpoint:
+        yield FieldChange(f"{part}.endpoint", before and before.endpoint, after.endpoint, "next call")
+    table = PROVIDERS[part, after.provider].fields
+    old = before.settings if before else {}
+    for name, field in table.items():
+        if old.get(name) != after.settings.get(name):
+            yield FieldChange(f"{part}.{name}", old.get(name), after.settings.get(name), field.when)
+
+
+def _with_delta(agent: AgentDefinition, part: Part, stage: Stage) -> Service:
+    """The agent's service with the stage's delta, and with the resting value of every setting that only stages set."""
+    service: Service = getattr(agent, part)
+    delta: Mapping[str, Setting] = getattr(stage, part)
+    table = PROVIDERS[part, service.provider].fields
+    settings = dict(service.settings)
+    for other in agent.stages.values():
+        for name in getattr(other, part):
+            if name not in settings and name in table and table[name].rest is not None:
+                settings[name] = table[name].rest
+    for name, value in delta.items():
+        settings[name] = _joined(settings.get(name), value)
+    return replace(service, settings=settings)
+
+
+def _joined(base: Setting, delta: Setting) -> Setting:
+    if isinstance(delta, Only):
+        return delta.items
+    if isinstance(delta, tuple) and isinstance(base, tuple):
+        return tuple(dict.fromkeys((*base, *delta)))
+    return delta
+
+
+def _silences(agent: AgentDefinition, stage: Stage, stt: Service) -> tuple[Turns, Service]:
+    """Turn taking and the ear's silences, made to agree.
+
+    In pipecat turn detection every VAD stop ends AssemblyAI's turn (Pipecat 1.14 sends ForceEndpoint), so a longer silence
+    works only if the local VAD waits as long; and Pipecat keeps minimum and maximum equal. In AssemblyAI's own turn detection
+    the vendor's recommended pair (100, 1000) is sent explicitly, because its defaults differ from page to page.
+    """
+    turns = agent.turns
+    if stt.provider != "assemblyai":
+        return turns, stt
+    dictation = DICTATION_SECS[stage.listen_for] if stage.listen_for else None
+    settings = dict(stt.settings)
+    if settings.get("turn_detection") == "assemblyai":
+        settings.setdefault("min_turn_silence", 100)
+        settings.setdefault("max_turn_silence", 1000)
+        if dictation and "max_turn_silence" not in stage.stt:
+            settings["max_turn_silence"] = DICTATION_MAX_SILENCE_MS
+            if "min_turn_silence" not in stage.stt:
+                settings["min_turn_silence"] = int(dictation * 1000)
+        return turns, replace(stt, settings=settings)
+    if dictation and "min_turn_silence" not in stage.stt:
+        settings["min_turn_silence"] = int(dictation * 1000)
+    if settings.get("model") in U3_FAMILY:
+        silence = settings.setdefault("min_turn_silence", 100)
+        settings["max_turn_silence"] = silence
+        if isinstance(silence, int) and silence / 1000 > turns.vad.stop_secs:
+            turns = replace(turns, vad=replace(turns.vad, stop_secs=silence / 1000))
+    elif dictation:
+        turns = replace(turns, vad=replace(turns.vad, stop_secs=max(dictation, turns.vad.stop_secs)))
+        settings.pop("min_turn_silence", None)
+    return turns, replace(stt, settings=settings)
+
+
+def _greeting(greeting: Greeting | None, variables: Mapping[str, str]) -> Greeting | None:
+    if greeting is None:
+        return None
+    return Greeting(
+        text=render(greeting.text, variables).strip() if greeting.text else None,
+        prompt=render(greeting.prompt, variables).strip() if greeting.prompt else None,
+    )

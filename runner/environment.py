@@ -1,0 +1,57 @@
+"""Keys and other values from the environment and from `.env`. Secrets live here and are handed on by name, never printed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from runner.catalog import KEY_NAMES
+
+ENV_FILE = ".env"
+
+
+class Environment:
+    """The process's environment, and beneath it what `.env` says. Read once, and again when `.env` was saved.
+
+    files: every `.env` that is looked for: in the current folder, beside the agents, and one folder above them.
+    """
+
+    def __init__(self, agents: Iterable[Path] = ()) -> None:
+        folders = [Path.cwd()]
+        for agent in agents:
+            folder = agent.absolute().parent if agent.suffix else agent.absolute()
+            folders += [folder, folder.parent]
+        self.files = tuple(dict.fromkeys(folder / ENV_FILE for folder in folders))
+        self.values: Mapping[str, str] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Read again. Empty values count as not set, because `.env.example` is a list of empty ones."""
+        values: dict[str, str] = {}
+        for file in self.files:
+            if file.is_file():
+                from dotenv import dotenv_values
+
+                for name, value in dotenv_values(file).items():
+                    if value:
+                        values.setdefault(name, value)
+        self.values = {**values, **{name: value for name, value in os.environ.items() if value}}
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The vendors' keys by variable name, stripped of the blanks and quotes that copying adds."""
+        found = {name: self.values[name].strip().strip("\"'") for name in KEY_NAMES if name in self.values}
+        return {name: key for name, key in found.items() if key}
+
+    def masked(self, text: str) -> str:
+        """`text` with every key in it replaced by the name of its variable."""
+        return masked(text, self.keys)
+
+
+def masked(text: str, keys: Mapping[str, str]) -> str:
+    """`text` with each of these keys replaced by the name of its variable."""
+    for name, key in keys.items():
+        if len(key) > 3:
+            text = text.replace(key, f"[{name}]")
+    return text

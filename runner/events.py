@@ -1,0 +1,70 @@
+"""What happens in a call, for whoever shows it: the terminal, the page, `runner chat --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    carrier: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSaid:
+    text: str
+    stage: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSaid:
+    """`interrupted`: the caller cut it off, so `text` ends where the voice did."""
+
+    text: str
+    stage: str | None
+    version: int
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageEntered:
+    """`left` is None at the beginning of a call."""
+
+    left: str | None
+    stage: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentVersion:
+    """The call goes on with another version of its file."""
+
+    version: int
+    stage: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLatency:
+    """Caller's last sound to the agent's first, seconds, and its parts in order as (what, seconds, whose)."""
+
+    seconds: float
+    parts: tuple[tuple[str, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something went wrong in a call that goes on; `text` is for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    reason: str
+
+
+Event = CallStarted | CallerSaid | AgentSaid | StageEntered | AgentVersion | TurnLatency | Trouble | CallEnded
+Listener = Callable[[Event], None]

@@ -1,0 +1,201 @@
+"""One call: a compiled pipeline while it runs, from the caller's arrival to the last word.
+
+Comes in: a definition, a carrier, keys. Goes out: events. A call holds one frozen definition; `take_version` swaps it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from loguru import logger
+from pipecat.frames.frames import EndFrame, ErrorFrame, LLMMessagesAppendFrame, TTSSpeakFrame
+from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, UserBotLatencyObserver
+from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
+from pipecat.workers.runner import WorkerRunner
+
+from runner.compiler.conversation import Chooser, Conversation
+from runner.compiler.pipeline import Carrier, Writer, compile_call
+from runner.compiler.services import Here
+from runner.definition import AgentDefinition
+from runner.effective import Change
+from runner.events import AgentSaid, CallEnded, CallStarted, Event, Listener, Trouble, TurnLatency
+from runner.live.page_messages import as_message
+
+_POLITE_SECS = 0.8
+"""How long an ending call may take to speak its last word and close its sessions before it is cut."""
+
+
+class Call:
+    """One conversation, whatever carries it.
+
+    carrier_name: for people: `web`, `websocket`, `daily`, `typed`.
+    here, choose: what runs on this machine instead of in the cloud, and how ways out are chosen then.
+    forget: called once when the call is over.
+    """
+
+    def __init__(
+        self,
+        agent: AgentDefinition,
+        version: int,
+        carrier: Carrier,
+        *,
+        carrier_name: str,
+        keys: Mapping[str, str],
+        here: Here,
+        choose: Chooser | None,
+        listener: Listener,
+        writer: Writer | None = None,
+        forget: Callable[[Call], None] | None = None,
+    ) -> None:
+        self.agent_name = agent.name
+        self.carrier_name = carrier_name
+        self._listener = listener
+        self._forget = forget
+        self._reason = "the caller hung up"
+        self._silences = 0
+        self._limit: asyncio.TimerHandle | None = None
+        self._over = asyncio.Event()
+        self._ready = asyncio.Event()
+        self.conversation = Conversation(agent, version=version, listener=self._tell, choose=choose)
+        latency = UserBotLatencyObserver()
+        self._compiled = compile_call(
+            self.conversation, carrier, keys=keys, here=here, writer=writer, observers=[latency]
+        )
+        self._runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
+        self._connect_events(latency)
+
+    @property
+    def worker(self):
+        return self._compiled.worker
+
+    @property
+    def opens(self) -> bool:
+        """Whether the agent speaks first."""
+        now = self.conversation.now
+        return now.greeting is not None or now.say is not None
+
+    async def run(self) -> None:
+        """Until the call is over. Never raises for what happens inside the call."""
+        try:
+            await self._runner.add_workers(self._compiled.worker)
+            await self._runner.run()
+        except Exception as error:
+            logger.exception("A call broke off")
+            self._reason = f"it broke off: {error}"
+        finally:
+            if self._limit:
+                self._limit.cancel()
+            self._over.set()
+            self._ready.set()
+            self._tell(CallEnded(self._reason))
+            if self._forget:
+                self._forget(self)
+
+    async def begin(self) -> None:
+        """The caller is there and can hear. Safe to call more than once."""
+        await self._ready.wait()
+        if self._over.is_set():
+            return
+        if not self._limit and (limit := self.conversation.now.limits.max_call):
+            self._limit = asyncio.get_running_loop().call_later(limit, self._too_long)
+        await self.conversation.begin(self._compiled.context)
+
+    async def hear_typed(self, text: str) -> None:
+        """A turn the caller typed."""
+        await self._compiled.worker.queue_frame(
+            LLMMessagesAppendFrame(messages=[{"role": "user", "content": text}], run_llm=True)
+        )
+
+    async def take_version(self, agent: AgentDefinition, version: int) -> Change:
+        """Go on with another version of the file."""
+        await self._ready.wait()
+        if self._over.is_set():
+            return Change()
+        return await self.conversation.take_version(agent, version)
+
+    async def end(self, reason: str) -> None:
+        """Let what is being said out, close the sessions; cut after a moment."""
+        if self._over.is_set():
+            return
+        self._reason = reason
+        await self._compiled.worker.queue_frame(EndFrame())
+        try:
+            await asyncio.wait_for(self._over.wait(), _POLITE_SECS)
+        except TimeoutError:
+            await self.cancel(reason)
+
+    async def cancel(self, reason: str) -> None:
+        """Stop at once."""
+        if not self._over.is_set():
+            self._reason = reason
+            await self._compiled.worker.cancel(reason=reason)
+
+    async def over(self) -> None:
+        await self._over.wait()
+
+    def _too_long(self) -> None:
+        self._end_soon("the call reached its longest time (limits.max_call)")
+
+    def _end_soon(self, reason: str) -> None:
+        self._reason = reason
+        self._spawn(self._compiled.worker.queue_frame(EndFrame()))
+
+    def _tell(self, event: Event) -> None:
+        self._listener(event)
+        message = as_message(event)
+        if message and self._compiled.spoken and not self._over.is_set():
+            self._spawn(self._compiled.worker.queue_frame(RTVIServerMessageFrame(data=message)))
+
+    def _spawn(self, work) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _connect_events(self, latency: UserBotLatencyObserver) -> None:
+        self._tasks: set[asyncio.Future[None]] = set()
+        worker, pair = self._compiled.worker, self._compiled.pair
+
+        @worker.event_handler("on_pipeline_started")
+        async def started(*_: object) -> None:
+            self._tell(CallStarted(self.carrier_name, self.conversation.version))
+            self._ready.set()
+
+        @worker.event_handler("on_pipeline_error")
+        async def error(_: object, frame: ErrorFrame) -> None:
+            self._tell(Trouble(frame.error))
+
+        @pair.assistant().event_handler("on_assistant_turn_stopped")
+        async def agent_said(_: object, message: AssistantTurnStoppedMessage) -> None:
+            if message.content:
+                now = self.conversation.now
+                self._tell(
+                    AgentSaid(message.content.strip(), now.stage, self.conversation.version, message.interrupted)
+                )
+
+        @pair.user().event_handler("on_user_turn_started")
+        async def caller_speaks(*_: object) -> None:
+            self._silences = 0
+
+        @pair.user().event_handler("on_user_turn_idle")
+        async def caller_is_silent(*_: object) -> None:
+            await self._caller_is_silent()
+
+        @latency.event_handler("on_latency_breakdown")
+        async def measured(_: object, breakdown: LatencyBreakdown) -> None:
+            parts = tuple((part.label, part.duration_secs, part.owner) for part in breakdown.contributions)
+            self._tell(TurnLatency(breakdown.total_secs, parts))
+
+    async def _caller_is_silent(self) -> None:
+        idle = self.conversation.now.turns.idle
+        if idle is None:
+            return
+        self._silences += 1
+        if self._silences > idle.tries:
+            self._reason = "the caller said nothing any more (turns.idle)"
+            if idle.goodbye:
+                await self._compiled.worker.queue_frame(TTSSpeakFrame(idle.goodbye, append_to_context=True))
+            await self._compiled.worker.queue_frame(EndFrame())
+        else:
+            await self._compiled.worker.queue_frame(TTSSpeakFrame(idle.say, append_to_context=True))

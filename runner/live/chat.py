@@ -1,0 +1,144 @@
+"""`runner chat AGENT`: the same agent and the same engine, typed. Lines in, lines out; `--json` for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from typing import Any
+
+from runner.environment import Environment
+from runner.events import AgentSaid, CallEnded, CallerSaid, Event, StageEntered, Trouble
+from runner.live.call import Call
+from runner.live.reload import Agents
+from runner.live.switchboard import Switchboard
+from runner.live.typed import TypedCarrier
+from runner.live.watch import Watcher
+from runner.problem import print_problems
+from runner.selection import Mode
+from runner.terminal import Terminal, wants_color
+from runner.wording import plan
+
+_ANSWER_SECS = 60.0
+"""How long one answer may take before the chat goes on without it."""
+
+
+async def chat(agents: Agents, environment: Environment, *, services: Mode, as_json: bool) -> int:
+    """Until the input or the call ends. Returns the exit code. `agents` holds one agent."""
+    return await _Room(agents, environment, services, as_json=as_json).run()
+
+
+class _Room:
+    def __init__(self, agents: Agents, environment: Environment, services: Mode, *, as_json: bool) -> None:
+        self._json = as_json
+        self._environment = environment
+        self._agents = agents
+        self._switchboard = Switchboard(services, environment, self._happened)
+        self._terminal = Terminal()
+
+    async def run(self) -> int:
+        agent = next(iter(self._agents))
+        await self._switchboard.prepare([agent.definition], spoken=False)
+        carrier = TypedCarrier()
+        call = await self._switchboard.place(agent.definition, agent.version, carrier, "typed", writer=carrier)
+        stop = asyncio.Event()
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+        self._ready(agent.name, agent.version)
+        watcher = Watcher(files=self._agents.files)
+        helpers = [asyncio.create_task(self._watch(watcher, call)), asyncio.create_task(stop.wait())]
+        talking = asyncio.create_task(self._talk(call, carrier))
+        await asyncio.wait({talking, helpers[1], asyncio.create_task(call.over())}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (talking, *helpers):
+            task.cancel()
+        await asyncio.wait({talking, *helpers})
+        await self._switchboard.close("the chat was ended")
+        await watcher.close()
+        if talking.done() and not talking.cancelled() and (error := talking.exception()):
+            raise error
+        return 0
+
+    async def _talk(self, call: Call, carrier: TypedCarrier) -> None:
+        await call.begin()
+        if call.opens:
+            await carrier.quiet(_ANSWER_SECS)
+        lines = await _input_lines()
+        if not self._json and sys.stdin.isatty():
+            self._terminal.line("Type what the caller says. Ctrl-D ends the call.", "\x1b[2m")
+        while (line := await lines.get()) is not None:
+            text = line.strip()
+            if not text:
+                continue
+            carrier.asked()
+            await call.hear_typed(text)
+            await carrier.quiet(_ANSWER_SECS)
+        await call.end("the input ended")
+
+    async def _watch(self, watcher: Watcher, call: Call) -> None:
+        async for changed in watcher.changes():
+            for save in await self._agents.take(frozenset(changed)):
+                if not save.good:
+                    for problem in save.agent.problems:
+                        self._write({"type": "problem", **problem.as_json()})
+                    if not self._json:
+                        print(print_problems(save.agent.problems, color=wants_color(sys.stdout)))
+                    continue
+                await call.take_version(save.agent.definition, save.agent.version)
+                self._write({"type": "reload", "version": save.agent.version, "changes": plan(save.changed)})
+                if not self._json:
+                    self._terminal.line(f"[saved] version {save.agent.version}", "\x1b[2m")
+            watcher.watch(self._agents.files)
+
+    def _ready(self, name: str, version: int) -> None:
+        agent = next(iter(self._agents))
+        if self._json:
+            services = {
+                choice.part: self._switchboard.describe(choice)
+                for choice in self._switchboard.choices(agent.definition)
+                if choice.part == "llm"
+            }
+            self._write({"type": "ready", "agent": name, "version": version, "services": services})
+            return
+        choices = [c for c in self._switchboard.choices(agent.definition) if c.part == "llm"]
+        self._terminal.banner(f"{name}, version {version}", [(c, self._switchboard.describe(c)) for c in choices])
+
+    def _happened(self, call: Call, event: Event) -> None:
+        if isinstance(event, Trouble):
+            event = Trouble(self._environment.masked(event.text))
+        if not self._json:
+            if not isinstance(event, CallerSaid):
+                self._terminal.event(id(call), event)
+            return
+        match event:
+            case AgentSaid(text, stage, version, _):
+                self._write({"type": "agent", "text": text, "stage": stage, "version": version})
+            case StageEntered(left, stage, version):
+                self._write({"type": "stage", "from": left, "to": stage, "version": version})
+            case Trouble(text):
+                self._write({"type": "problem", "message": text})
+            case CallEnded(reason):
+                self._write({"type": "end", "reason": reason})
+            case _:
+                pass
+
+    def _write(self, item: dict[str, Any]) -> None:
+        if self._json:
+            print(json.dumps(item, ensure_ascii=False), flush=True)
+
+
+async def _input_lines() -> asyncio.Queue[str | None]:
+    """Lines of standard input as they come, None at its end. A thread reads, because not every input can be polled."""
+    import threading
+
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, None)
+
+    threading.Thread(target=read, daemon=True, name="standard input").start()
+    return lines

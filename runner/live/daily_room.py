@@ -1,0 +1,123 @@
+"""Calls in a Daily room: create a private one that expires, or join the one that is given.
+
+Sources: Daily's REST documentation; Pipecat 1.14's DailyRESTHelper. `exp` is absolute Unix seconds there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import aiohttp
+from pipecat.transports.daily.transport import DailyParams, DailyTransport
+from pipecat.transports.daily.utils import (
+    DailyMeetingTokenParams,
+    DailyMeetingTokenProperties,
+    DailyRESTHelper,
+    DailyRoomParams,
+    DailyRoomProperties,
+)
+
+from runner.catalog import DAILY_KEY
+from runner.live.reload import LiveAgent
+from runner.live.switchboard import Switchboard
+from runner.terminal import Terminal
+
+API_URL = "https://api.daily.co/v1"
+API_URL_VARIABLE = "DAILY_API_URL"
+"""Daily's own name for another address of its REST interface."""
+
+ROOM_SECS = 2 * 60 * 60
+
+
+class DailyKeyMissing(Exception):
+    """A room was to be created without DAILY_API_KEY."""
+
+
+async def create_room(key: str, *, api_url: str = API_URL) -> tuple[str, str, str]:
+    """A private room for two hours. Returns its address, a token for the agent, and one for the caller.
+
+    Raises:
+        Exception: Daily refused; the text is Daily's.
+    """
+    async with aiohttp.ClientSession() as session:
+        rest = DailyRESTHelper(daily_api_key=key, daily_api_url=api_url, aiohttp_session=session)
+        room = await rest.create_room(
+            DailyRoomParams(
+                privacy="private",
+                properties=DailyRoomProperties(
+                    exp=time.time() + ROOM_SECS,
+                    eject_at_room_exp=True,
+                    enable_prejoin_ui=False,
+                    start_video_off=True,
+                ),
+            )
+        )
+        agent = await rest.get_token(room.url, expiry_time=ROOM_SECS, owner=True)
+        caller = await rest.get_token(
+            room.url,
+            expiry_time=ROOM_SECS,
+            owner=False,
+            params=DailyMeetingTokenParams(properties=DailyMeetingTokenProperties(start_video_off=True)),
+        )
+        return room.url, agent, caller
+
+
+async def join(
+    agent: LiveAgent,
+    switchboard: Switchboard,
+    environment: Mapping[str, str],
+    *,
+    room: str | None,
+    token: str | None,
+    terminal: Terminal,
+    when_over: Callable[[], None],
+) -> Awaitable[None]:
+    """Join a room, made here unless one is given. Greets the first participant, ends when the last one leaves.
+
+    Returns what to wait for when runner is stopped: the agent has left the room.
+
+    Raises:
+        DailyKeyMissing: a room has to be made and there is no key.
+    """
+    if room is None:
+        key = environment.get(DAILY_KEY)
+        if not key:
+            raise DailyKeyMissing
+        room, token, caller = await create_room(key, api_url=environment.get(API_URL_VARIABLE, API_URL))
+        terminal.line(f"  Daily room:  {room}?t={caller}")
+    else:
+        terminal.line(f"  Daily room:  {room}")
+    transport = DailyTransport(
+        room,
+        token,
+        agent.name,
+        DailyParams(
+            audio_in_enabled=True, audio_out_enabled=True, camera_out_enabled=False, transcription_enabled=False
+        ),
+    )
+    call = await switchboard.place(agent.definition, agent.version, transport, "daily")
+    present: set[str] = set()
+
+    @transport.event_handler("on_first_participant_joined")
+    async def first(_: object, participant: Mapping[str, str]) -> None:
+        present.add(participant["id"])
+        await call.begin()
+
+    @transport.event_handler("on_participant_joined")
+    async def joined(_: object, participant: Mapping[str, str]) -> None:
+        present.add(participant["id"])
+
+    @transport.event_handler("on_participant_left")
+    async def left(_: object, participant: Mapping[str, str], *_reason: object) -> None:
+        present.discard(participant["id"])
+        if not present:
+            await call.end("the last participant left")
+
+    async def over() -> None:
+        await call.over()
+        when_over()
+
+    waiting = asyncio.create_task(over())
+    return asyncio.shield(waiting)

@@ -1,0 +1,28 @@
+"""What the page is told about a call, beside what RTVI tells it anyway: one small record for each event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.events import AgentVersion, CallEnded, Event, StageEntered, Trouble, TurnLatency
+
+
+def as_message(event: Event) -> dict[str, Any] | None:
+    """The data of RTVI's `server-message`, None for what RTVI itself carries."""
+    match event:
+        case StageEntered(left, stage, version):
+            return {"type": "stage", "from": left, "to": stage, "version": version}
+        case AgentVersion(version, _):
+            return {"type": "version", "version": version}
+        case TurnLatency(seconds, parts):
+            return {
+                "type": "latency",
+                "ms": round(seconds * 1000),
+                "parts": [{"name": what, "ms": round(secs * 1000), "owner": whose} for what, secs, whose in parts],
+            }
+        case Trouble(text):
+            return {"type": "problem", "message": text}
+        case CallEnded(reason):
+            return {"type": "end", "reason": reason}
+        case _:
+            return None

@@ -1,0 +1,237 @@
+"""`runner AGENT`: read the agents, open the page, take calls, apply every save, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import webbrowser
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from loguru import logger
+
+from runner import __version__
+from runner.environment import Environment
+from runner.events import Event, Trouble
+from runner.live.access import Access
+from runner.live.call import Call
+from runner.live.reload import Agents, LiveAgent, ReloadMode, Saved
+from runner.live.server import News, build_app, describe
+from runner.live.switchboard import Switchboard
+from runner.live.watch import Watcher
+from runner.problem import Problem, print_problems
+from runner.selection import Mode
+from runner.terminal import Terminal, wants_color
+from runner.wording import plan
+
+_GOODBYE_SECS = 0.9
+"""Ctrl-C: the calls and the server have this long together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks for."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    browser: bool = True
+    services: Mode = "auto"
+    reload: ReloadMode = "live"
+    daily: bool = False
+    room: str | None = None
+    token: str | None = None
+
+
+class PortTaken(Exception):
+    """Another program listens where the page should be."""
+
+
+async def run(options: Options, agents: Agents, environment: Environment) -> int:
+    """Until the person stops it. Returns the exit code.
+
+    Raises:
+        PortTaken: the port is in use.
+        DailyKeyMissing: a Daily room was asked for without a key.
+    """
+    with contextlib.closing(_listen(options.host, options.port)) as listener:
+        return await _House(options, agents, environment).run(listener)
+
+
+class _House:
+    """Everything that lives while `runner` runs, and how news travels between the rooms."""
+
+    def __init__(self, options: Options, agents: Agents, environment: Environment) -> None:
+        self._options = options
+        self._agents = agents
+        self._environment = environment
+        self._terminal = Terminal()
+        self._switchboard = Switchboard(options.services, environment, self._happened)
+        self._news = News()
+        self._access = Access.for_host(options.host)
+
+    async def run(self, listener: socket.socket) -> int:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, stop.set)
+        watcher = Watcher(files=self._watched())
+        await self._switchboard.prepare([agent.definition for agent in self._agents])
+        server = _Server(
+            uvicorn.Config(
+                build_app(self._agents, self._switchboard, self._access, self._news),
+                log_config=None,
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=0,
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        watching = asyncio.create_task(self._watch(watcher))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        room = await self._daily_call(stop)
+        self._banner()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, serving, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await _within(self._close(server, watcher, room))
+        for task in (serving, watching, stopping):
+            task.cancel()
+        for task in (serving, watching):
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                raise error
+        return 0
+
+    async def _close(self, server: uvicorn.Server, watcher: Watcher, room: Awaitable[None] | None) -> None:
+        server.should_exit = True
+        await self._switchboard.close("runner was stopped")
+        if room is not None:
+            await room
+        await watcher.close()
+
+    def _watched(self) -> frozenset[Path]:
+        return self._agents.files | frozenset(self._environment.files)
+
+    async def _watch(self, watcher: Watcher) -> None:
+        if self._options.reload == "off":
+            await asyncio.Event().wait()
+        async for changed in watcher.changes():
+            if changed & frozenset(self._environment.files):
+                self._environment.read()
+                self._terminal.line("[saved] .env: the next call uses the new keys")
+                saves = await self._agents.read_all_again()
+            else:
+                saves = []
+            saves += await self._agents.take(frozenset(changed))
+            for save in saves:
+                await self._tell_save(save)
+            watcher.watch(self._watched())
+
+    async def _tell_save(self, save: Saved) -> None:
+        agent, running = save.agent, [c for c in self._switchboard.calls if c.agent_name == save.agent.name]
+        if not save.good:
+            keeps = f"Version {agent.version} stays in use" + (
+                f"; {_calls(len(running))} in progress keep{'s' if len(running) == 1 else ''} it." if running else "."
+            )
+            self._print_problems(agent.problems, keeps)
+            changes: list[str] = []
+        else:
+            changes = plan(save.changed)
+            self._terminal.line(f"[saved] {agent.name} is now version {agent.version}")
+            for line in changes or ["nothing differs in what the agent does"]:
+                self._terminal.line(f"        {line}")
+            if agent.problems:
+                self._print_problems(agent.problems, "")
+            if self._options.reload == "live":
+                for call in running:
+                    await call.take_version(agent.definition, agent.version)
+        self._news.tell({"type": "agent", **describe(agent, self._switchboard), "changes": changes})
+
+    def _happened(self, call: Call, event: Event) -> None:
+        if isinstance(event, Trouble):
+            event = Trouble(self._environment.masked(event.text))
+        self._terminal.event(id(call), event)
+
+    def _print_problems(self, problems: tuple[Problem, ...] | list[Problem], after: str) -> None:
+        text = print_problems(problems, color=wants_color(sys.stdout))
+        self._terminal.line(f"{text} {after}".rstrip() if after else text)
+
+    def _banner(self) -> None:
+        terminal, switchboard = self._terminal, self._switchboard
+        for agent in self._agents:
+            title = f"runner {__version__}: {agent.name}, version {agent.version} ({_shown(agent.path)})"
+            terminal.banner(title, [(c, switchboard.describe(c)) for c in switchboard.choices(agent.definition)])
+        token = f"?token={self._access.token}" if self._access.token else ""
+        address = f"http://{_for_links(self._options.host)}:{self._options.port}/{token}"
+        terminal.line()
+        terminal.line(f"  Talk to it:  {address}")
+        terminal.line(f"  Change it:   edit {_shown(next(iter(self._agents)).path)} and save, also while you talk")
+        terminal.line("  Stop:        Ctrl-C")
+        terminal.line("ready")
+        if self._options.browser and sys.stdout.isatty():
+            with contextlib.suppress(webbrowser.Error):
+                webbrowser.open(address)
+
+    async def _daily_call(self, stop: asyncio.Event) -> Awaitable[None] | None:
+        if not (self._options.daily or self._options.room):
+            return None
+        from runner.live.daily_room import join
+
+        agent: LiveAgent = next(iter(self._agents))
+        return await join(
+            agent,
+            self._switchboard,
+            self._environment.values,
+            room=self._options.room,
+            token=self._options.token,
+            terminal=self._terminal,
+            when_over=stop.set,
+        )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handling: Ctrl-C ends calls first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket bound before anything is loaded, so that a taken port is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(f"{host}:{port}") from error
+    return listener
+
+
+async def _within(work: Awaitable[None]) -> None:
+    try:
+        await asyncio.wait_for(work, _GOODBYE_SECS)
+    except TimeoutError:
+        logger.debug("The goodbye took too long and was cut")
+
+
+def _calls(number: int) -> str:
+    return "the call" if number == 1 else f"{number} calls"
+
+
+def _for_links(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _shown(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

@@ -1,0 +1,221 @@
+"""The web application: the page, WebRTC offers, RTVI over websocket, the agents' state, health.
+
+Comes in: requests. Goes out: calls to the switchboard. Binds where the command line says; knows who may ask what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from pipecat.serializers.protobuf import ProtobufFrameSerializer
+from pipecat.transports.base_transport import TransportParams
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.transports.smallwebrtc.request_handler import (
+    IceCandidate,
+    SmallWebRTCPatchRequest,
+    SmallWebRTCRequest,
+    SmallWebRTCRequestHandler,
+)
+from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
+
+from runner.live.access import Access
+from runner.live.call import Call
+from runner.live.reload import Agents, LiveAgent
+from runner.live.switchboard import Switchboard
+
+_PAGE = Path(__file__).resolve().parent.parent / "page" / "static"
+_CLIENT_READY_SECS = 3.0
+"""How long the greeting waits for a client that never says it is ready."""
+
+_KEEP_ALIVE_SECS = 15.0
+
+
+@dataclass(slots=True)
+class News:
+    """What saves did, told to every page that listens."""
+
+    _listeners: set[asyncio.Queue[dict[str, Any]]] = field(default_factory=set[asyncio.Queue[dict[str, Any]]])
+
+    def tell(self, item: dict[str, Any]) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(item)
+
+    async def listen(self) -> AsyncIterator[dict[str, Any] | None]:
+        """Items as they come; None from time to time, so that a closed connection is noticed."""
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            while True:
+                try:
+                    yield await asyncio.wait_for(queue.get(), _KEEP_ALIVE_SECS)
+                except TimeoutError:
+                    yield None
+        finally:
+            self._listeners.discard(queue)
+
+
+def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: News) -> FastAPI:
+    """The application. `access` decides about hosts, origins and the token before any route runs."""
+    app = FastAPI(title="runner", docs_url=None, redoc_url=None, openapi_url=None)
+    webrtc = SmallWebRTCRequestHandler()
+    app.state.webrtc = webrtc
+
+    @app.middleware("http")
+    async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        refusal = access.refuse(request.headers, request.query_params.get("token"), path=request.url.path)
+        if refusal:
+            return JSONResponse({"detail": refusal}, status_code=403)
+        response = await answer(request)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    def agent_named(name: str | None) -> LiveAgent:
+        agent = agents.named(name)
+        if agent is None:
+            known = ", ".join(a.name for a in agents)
+            raise HTTPException(
+                404, f"There is no agent {name!r}. There are: {known}." if name else f"Say which: {known}."
+            )
+        return agent
+
+    @app.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(_PAGE / "index.html", headers={"Cache-Control": "no-store"})
+
+    app.mount("/static", StaticFiles(directory=_PAGE, check_dir=False), name="static")
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        calls = switchboard.calls
+        return {
+            "status": "ok",
+            "calls": len(calls),
+            "limit": None,
+            "agents": [
+                {"name": a.name, "version": a.version, "calls": sum(c.agent_name == a.name for c in calls)}
+                for a in agents
+            ],
+        }
+
+    @app.get("/api/agents")
+    async def all_agents() -> dict[str, Any]:
+        return {"agents": [describe(agent, switchboard) for agent in agents]}
+
+    @app.get("/api/events")
+    async def events() -> StreamingResponse:
+        async def stream() -> AsyncIterator[str]:
+            for agent in agents:
+                yield _sse({"type": "agent", **describe(agent, switchboard), "changes": []})
+            async for item in news.listen():
+                yield _sse(item) if item else ": still here\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    @app.post("/api/offer")
+    async def offer(request: Request) -> dict[str, str] | None:
+        body = await _json(request)
+        agent = agent_named(request.query_params.get("agent"))
+        try:
+            wanted = SmallWebRTCRequest.from_dict(body)
+        except TypeError:
+            raise HTTPException(422, "A WebRTC offer needs sdp and type.") from None
+
+        async def connected(connection: SmallWebRTCConnection) -> None:
+            transport = SmallWebRTCTransport(
+                webrtc_connection=connection,
+                params=TransportParams(audio_in_enabled=True, audio_out_enabled=True),
+            )
+            await _take_call(switchboard, agent, transport, "web")
+
+        return await webrtc.handle_web_request(wanted, connected)
+
+    @app.patch("/api/offer")
+    async def candidates(request: Request) -> dict[str, str]:
+        body = await _json(request)
+        try:
+            found = [IceCandidate(**candidate) for candidate in body.get("candidates", [])]
+            await webrtc.handle_patch_request(SmallWebRTCPatchRequest(pc_id=body["pc_id"], candidates=found))
+        except (KeyError, TypeError):
+            raise HTTPException(422, "ICE candidates need pc_id and candidates.") from None
+        return {"status": "success"}
+
+    @app.websocket("/ws-client/{name}")
+    async def rtvi_client(socket: WebSocket, name: str) -> None:
+        refusal = access.refuse(socket.headers, socket.query_params.get("token"), path=socket.url.path)
+        agent = agents.named(name)
+        if refusal or agent is None:
+            await socket.close(code=1008, reason=refusal or f"There is no agent {name!r}.")
+            return
+        await socket.accept()
+        transport = FastAPIWebsocketTransport(
+            websocket=socket,
+            params=FastAPIWebsocketParams(
+                audio_in_enabled=True,
+                audio_out_enabled=True,
+                serializer=ProtobufFrameSerializer(),
+                allowed_origins=[],
+            ),
+        )
+        call = await _take_call(switchboard, agent, transport, "websocket")
+        await call.over()
+
+    return app
+
+
+def describe(agent: LiveAgent, switchboard: Switchboard) -> dict[str, Any]:
+    """An agent as the page shows it."""
+    return {
+        "name": agent.name,
+        "description": agent.definition.description,
+        "version": agent.version,
+        "stages": list(agent.definition.stages),
+        "problems": [{**problem.as_json(), "snippet": problem.snippet} for problem in agent.problems],
+        "services": [
+            {"part": choice.part, "name": switchboard.describe(choice), "why": choice.why}
+            for choice in switchboard.choices(agent.definition)
+        ],
+    }
+
+
+async def _take_call(switchboard: Switchboard, agent: LiveAgent, transport: Any, carrier: str) -> Call:
+    call = await switchboard.place(agent.definition, agent.version, transport, carrier)
+
+    @call.worker.rtvi.event_handler("on_client_ready")
+    async def ready(*_: object) -> None:
+        await call.begin()
+
+    @transport.event_handler("on_client_connected")
+    async def connected(*_: object) -> None:
+        await asyncio.sleep(_CLIENT_READY_SECS)
+        await call.begin()
+
+    @transport.event_handler("on_client_disconnected")
+    async def gone(*_: object) -> None:
+        await call.cancel("the caller hung up")
+
+    return call
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        raise HTTPException(400, "The request's body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise HTTPException(400, "The request's body is not a JSON object.")
+    return body
+
+
+def _sse(item: dict[str, Any]) -> str:
+    return f"data: {json.dumps(item)}\n\n"

@@ -1,0 +1,135 @@
+"""Takes calls: knows the keys, starts what runs on this machine, and makes a `Call` for whoever rings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from runner.compiler.conversation import Chooser
+from runner.compiler.pipeline import Carrier, Writer
+from runner.compiler.services import Here, openai
+from runner.definition import AgentDefinition
+from runner.environment import Environment
+from runner.events import Event
+from runner.live.call import Call
+from runner.selection import Choice, Mode, choose_services
+
+if TYPE_CHECKING:
+    from runner.local.meaning import Meaning
+    from runner.local.model import LocalModel
+
+OnEvent = Callable[[Call, Event], None]
+
+
+class Switchboard:
+    """All calls of this process.
+
+    mode: `auto`, `cloud` or `local` (DESIGN: two ways to run).
+    on_event: told of everything that happens in any call.
+    """
+
+    def __init__(self, mode: Mode, environment: Environment, on_event: OnEvent) -> None:
+        self._mode: Mode = mode
+        self._environment = environment
+        self._on_event = on_event
+        self._model: LocalModel | None = None
+        self._meaning: Meaning | None = None
+        self._calls: set[Call] = set()
+        self._running: set[asyncio.Task[None]] = set()
+        self._preparing = asyncio.Lock()
+
+    @property
+    def calls(self) -> frozenset[Call]:
+        return frozenset(self._calls)
+
+    def choices(self, agent: AgentDefinition) -> tuple[Choice, ...]:
+        return choose_services(agent, self._environment.keys, self._mode)
+
+    def describe(self, choice: Choice) -> str:
+        """Who does this part, for people."""
+        if not choice.local:
+            return choice.vendor
+        if choice.part == "stt":
+            return "Whisper base, on this machine"
+        if choice.part == "tts":
+            return "Hibari, on this machine"
+        return self._model.describe() if self._model else "a model on this machine"
+
+    async def prepare(self, agents: Sequence[AgentDefinition], *, spoken: bool = True) -> None:
+        """Load what the agents' calls will need, side by side, so that the first caller does not wait."""
+        async with self._preparing:
+            wanted = {choice.part for agent in agents for choice in self.choices(agent) if choice.local}
+            work = [asyncio.to_thread(openai.warm)]
+            if spoken:
+                from runner.compiler.turns import warm as warm_turns
+
+                work.append(asyncio.to_thread(warm_turns))
+            if "stt" in wanted and spoken:
+                from runner.local import ears
+
+                work.append(ears.warm())
+            if "tts" in wanted and spoken:
+                from runner.local import voice
+
+                work.append(voice.warm())
+            if "llm" in wanted and self._model is None:
+                work.append(self._start_model())
+            await asyncio.gather(*work)
+
+    async def place(
+        self,
+        agent: AgentDefinition,
+        version: int,
+        carrier: Carrier,
+        carrier_name: str,
+        *,
+        writer: Writer | None = None,
+    ) -> Call:
+        """Make a call and run it in the background."""
+        choices = {choice.part: choice for choice in self.choices(agent)}
+        await self.prepare([agent], spoken=writer is None)
+        here = Here(
+            stt=choices["stt"].local,
+            tts=choices["tts"].local,
+            model=self._model.address if self._model and choices["llm"].local else None,
+        )
+        call = Call(
+            agent,
+            version,
+            carrier,
+            carrier_name=carrier_name,
+            keys=self._environment.keys,
+            here=here,
+            choose=self._chooser() if choices["llm"].local else None,
+            listener=lambda event: self._on_event(call, event),
+            writer=writer,
+            forget=self._calls.discard,
+        )
+        self._calls.add(call)
+        task = asyncio.create_task(call.run())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return call
+
+    async def close(self, reason: str) -> None:
+        """End every call politely and stop what was started."""
+        await asyncio.gather(*(call.end(reason) for call in self.calls))
+        if self._running:
+            await asyncio.wait(self._running, timeout=1)
+        if self._model:
+            await self._model.close()
+
+    def _chooser(self) -> Chooser | None:
+        return self._meaning.choose if self._meaning else None
+
+    async def _start_model(self) -> None:
+        from runner.local.meaning import Meaning
+        from runner.local.model import LocalModel
+
+        model, meaning = LocalModel(), Meaning()
+        await asyncio.gather(model.start(), meaning.warm())
+        self._model, self._meaning = model, meaning
+        logger.debug(f"Local model: {model.describe()}")

@@ -1,0 +1,63 @@
+"""Which service really runs, and why: the cloud where its key is there, this machine where it is not. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part
+from runner.definition import AgentDefinition
+
+Mode = Literal["auto", "cloud", "local"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One part of an agent and who does it.
+
+    local:   on this machine.
+    key:     the variable that holds the vendor's key.
+    why:     one plain sentence, for the banner.
+    unused:  settings that the file gives and that have no effect meanwhile.
+    """
+
+    part: Part
+    vendor: str
+    local: bool
+    key: str
+    why: str
+    unused: tuple[str, ...] = ()
+
+
+class KeysMissing(Exception):
+    """`--services cloud` without keys. `names` are the variables to set."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
+
+
+def choose_services(agent: AgentDefinition, keys: Mapping[str, str], mode: Mode) -> tuple[Choice, ...]:
+    """One choice a part, in the order stt, llm, tts.
+
+    Raises:
+        KeysMissing: the mode is `cloud` and at least one key is not there; all are named.
+    """
+    choices: list[Choice] = []
+    missing: list[str] = []
+    for part in PARTS:
+        service = getattr(agent, part)
+        provider = PROVIDERS[part, service.provider]
+        if mode == "local":
+            local, why = True, "--services local was asked for"
+        elif keys.get(provider.key):
+            local, why = False, f"{provider.key} is set"
+        else:
+            local, why = True, f"{provider.key} is not set"
+            missing.append(provider.key)
+        unused = tuple(name for name in service.given if name not in STILL_MEANT_HERE[part]) if local else ()
+        choices.append(Choice(part, provider.title, local, provider.key, why, unused))
+    if mode == "cloud" and missing:
+        raise KeysMissing(tuple(missing))
+    return tuple(choices)

@@ -1,0 +1,88 @@
+"""What the terminal shows: the banner, the transcript as it happens, what a save did. Nothing else prints while calls run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from runner.catalog import Part
+from runner.events import (
+    AgentSaid,
+    AgentVersion,
+    CallEnded,
+    CallerSaid,
+    CallStarted,
+    Event,
+    StageEntered,
+    Trouble,
+    TurnLatency,
+)
+from runner.selection import Choice
+
+_PARTS: dict[Part, str] = {"stt": "hears", "llm": "thinks", "tts": "speaks"}
+_DIM, _BOLD, _CYAN, _GREEN, _YELLOW, _END = "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
+
+
+def wants_color(stream: TextIO) -> bool:
+    """Colours only on a terminal, and not where NO_COLOR is set (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+class Terminal:
+    """Prints to one stream. Calls get a number as soon as two run at once."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._color = wants_color(self._stream)
+        self._numbers: dict[int, int] = {}
+        self._next_number = 1
+        self._crowded = False
+
+    def line(self, text: str = "", style: str = "") -> None:
+        print(f"{style}{text}{_END}" if style and self._color else text, file=self._stream, flush=True)
+
+    def banner(self, title: str, choices: Iterable[tuple[Choice, str]]) -> None:
+        """Who hears, thinks and speaks. `choices` pairs each choice with its description."""
+        self.line(title, _BOLD)
+        for choice, who in choices:
+            self.line(f"  {_PARTS[choice.part]:<7} {who}")
+            if choice.local:
+                cure = "" if choice.why.startswith("--") else f"; set it and {choice.vendor} takes over"
+                self.line(f"          because {choice.why}{cure}", _DIM)
+                if choice.unused:
+                    self.line(f"          without effect here: {', '.join(choice.unused)}", _DIM)
+
+    def event(self, call: int, event: Event) -> None:
+        """One thing that happened in the call that `call` identifies."""
+        who = self._prefix(call)
+        match event:
+            case CallStarted(carrier, version):
+                self._open(call)
+                self.line(f"{self._prefix(call)}call started ({carrier}), version {version}", _DIM)
+            case CallerSaid(text, _, _):
+                self.line(f"{who}[caller] {text}", _CYAN)
+            case AgentSaid(text, _, _, interrupted):
+                self.line(f"{who}[agent] {text}{' (cut off by the caller)' if interrupted else ''}", _GREEN)
+            case StageEntered(left, stage, version):
+                came = f"{left} -> {stage}" if left else stage
+                self.line(f"{who}[stage] {came} (version {version})", _DIM)
+            case AgentVersion(version, _):
+                self.line(f"{who}[version] the call goes on with version {version}", _DIM)
+            case TurnLatency(seconds, parts):
+                named = ", ".join(f"{what} {secs * 1000:.0f}" for what, secs, _ in parts)
+                self.line(f"{who}[latency] {seconds * 1000:.0f} ms: {named}", _DIM)
+            case Trouble(text):
+                self.line(f"{who}[problem] {text}", _YELLOW)
+            case CallEnded(reason):
+                self.line(f"{who}call ended: {reason}", _DIM)
+                self._numbers.pop(call, None)
+
+    def _open(self, call: int) -> None:
+        self._numbers[call] = self._next_number
+        self._next_number += 1
+        self._crowded = self._crowded or len(self._numbers) > 1
+
+    def _prefix(self, call: int) -> str:
+        return f"call {self._numbers[call]} " if self._crowded and call in self._numbers else ""

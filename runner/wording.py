@@ -1,0 +1,22 @@
+"""Changes in plain words: what differs, and when a caller notices."""
+
+from __future__ import annotations
+
+from runner.catalog import When
+from runner.effective import Change
+
+WHEN: dict[When, str] = {
+    "now": "running calls at once",
+    "next turn": "running calls from their next turn",
+    "next stage": "running calls when they next enter the stage",
+    "next call": "from the next call",
+    "restart": "after runner is started again",
+}
+
+
+def plan(change: Change) -> list[str]:
+    """One line for each moment at which something of the change is noticed: `prompt, tts.voice: running calls ...`."""
+    by_when: dict[When, list[str]] = {}
+    for field in change.fields:
+        by_when.setdefault(field.when, []).append(field.path)
+    return [f"{', '.join(dict.fromkeys(by_when[when]))}: {WHEN[when]}" for when in WHEN if when in by_when]
