@@ -5,7 +5,8 @@ Every complaint about what a person wrote is a `Problem`; nothing else in the ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,3 +61,74 @@ class Problem:
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
     """Sorted the way a person reads: file, line, column."""
     return sorted(problems, key=lambda p: (str(p.file), p.line, p.column, p.code))
+
+
+def print_problems(problems: Sequence[Problem], *, color: bool) -> str:
+    """The problems as a person reads them, and a line that counts them. No newline at the end.
+
+    A file below the working folder is named from there, any other by its whole path. color: with terminal colours.
+    """
+    blocks = [_block(problem, _Paint(color)) for problem in problems]
+    return "\n\n".join([*blocks, counted(problems)])
+
+
+def counted(problems: Sequence[Problem]) -> str:
+    """ "1 problem.", "3 problems and 1 warning.", "No problems." """
+    errors = sum(problem.is_error for problem in problems)
+    warnings = len(problems) - errors
+    said = [
+        f"{number} {word}{'' if number == 1 else 's'}"
+        for number, word in ((errors, "problem"), (warnings, "warning"))
+        if number
+    ]
+    return (" and ".join(said) or "No problems") + "."
+
+
+@dataclass(frozen=True, slots=True)
+class _Paint:
+    on: bool
+
+    def __call__(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.on and text else text
+
+
+def _block(problem: Problem, paint: _Paint) -> str:
+    shade = "31" if problem.is_error else "33"
+    lines = [paint("1", f"{_from_here(problem.file)}:{problem.line}:{problem.column}")]
+    if problem.snippet.strip():
+        snippet, column, length = _window(problem)
+        number = f"{problem.line:>5} | "
+        lead = "".join(_wide(c) * " " for c in snippet[: column - 1])
+        carets = "^" * max(1, sum(map(_wide, snippet[column - 1 : column - 1 + length])))
+        lines.append(paint("2", number) + "".join(_visible(c) for c in snippet))
+        lines.append(" " * len(number) + lead + paint(shade, carets))
+    lines.append(("" if problem.is_error else "Warning: ") + problem.message)
+    if problem.hint:
+        lines.append(problem.hint)
+    return "\n".join(lines)
+
+
+def _window(problem: Problem) -> tuple[str, int, int]:
+    """The part of a long line around the problem: at most 110 characters; with the column and length in it."""
+    snippet, column = problem.snippet.rstrip(), problem.column
+    if len(snippet) > 110:
+        start = max(0, column - 40)
+        end = start + 104
+        before, after = "..." if start else "", "..." if end < len(snippet) else ""
+        snippet, column = before + snippet[start:end] + after, column - start + len(before)
+    return snippet, column, max(1, min(problem.length, len(snippet) - column + 1))
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() else " "
+
+
+def _wide(char: str) -> int:
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1
+
+
+def _from_here(file: Path) -> str:
+    try:
+        return str(file.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(file)

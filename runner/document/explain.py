@@ -226,7 +226,9 @@ class _Explainer:
     def _bad_name(self, path: Path_, error: ValidationError) -> None:
         key = str(error.instance)
         if error.validator == "not":
-            self._add_key((*path, key), "reserved-name", f'"{key}" cannot be the name of a stage: it means the stage before.')
+            self._add_key(
+                (*path, key), "reserved-name", f'"{key}" cannot be the name of a stage: it means the stage before.'
+            )
         elif error.validator == "enum":
             group = cast("dict[str, Any]", self._value(path))
             if (*path, key) in self.settled or key not in settings_of(self._node(path), group):
@@ -312,7 +314,7 @@ class _Explainer:
                 )
             )
             return
-        hint = f"Is the indentation of \"{first}\" right?" if first else ""
+        hint = f'Is the indentation of "{first}" right?' if first else ""
         if "array" in kinds:
             hint = "Begin each item with a - and a space."
         self._add_key(path, "wrong-type", f"{self._name(path)} must be {wanted}, not a group of settings.", hint)
@@ -385,7 +387,13 @@ class _Explainer:
             )
         else:
             says = node.get("x-says", "is not written as it should be")
-            self._add_value(path, "bad-text", f"{self._name(path)} {says}, not {typed}.".replace(", and nothing else, not", ", and nothing else; this is"))
+            self._add_value(
+                path,
+                "bad-text",
+                f"{self._name(path)} {says}, not {typed}.".replace(
+                    ", and nothing else, not", ", and nothing else; this is"
+                ),
+            )
 
     def _empty(self, path: Path_, error: ValidationError) -> None:
         self._add_key(path, "no-value", f"{self._name(path)} is empty.", "Fill it in, or remove the line.")
@@ -400,7 +408,11 @@ class _Explainer:
     def _too_many(self, path: Path_, error: ValidationError) -> None:
         most = cast("int", error.validator_value)
         items = cast("list[Any]", error.instance)
-        self._add_value((*path, most), "too-many", f"{self._name(path)} has {len(items)} items. The most is {most}, and this is the first beyond.")
+        self._add_value(
+            (*path, most),
+            "too-many",
+            f"{self._name(path)} has {len(items)} items. The most is {most}, and this is the first beyond.",
+        )
 
     def _repeated(self, path: Path_, error: ValidationError) -> None:
         items = cast("list[Any]", error.instance)

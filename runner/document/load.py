@@ -25,7 +25,7 @@ from runner.definition import (
 from runner.document.check import Schema, faults, fit, inside, known_names, schema, settings_of
 from runner.document.explain import explain
 from runner.document.lint import lint
-from runner.document.source import Path_, Source, Spot, read, read_file, read_value
+from runner.document.source import Path_, Source, read, read_file, read_value
 from runner.problem import Problem, in_order
 
 Group = dict[str, Any]
@@ -126,7 +126,7 @@ def _set_all(source: Source, settings: Mapping[str, str]) -> list[Problem]:
                 message = f"{origin}: a path is missing before the =, for example stt.mode=balanced."
                 problems.append(Problem(source.file, 1, 1, "", "bad-set", message))
             elif not _put(target, parts[-1], inner.data):
-                message = f'{origin}: there is no item {parts[-1]} in that list.'
+                message = f"{origin}: there is no item {parts[-1]} in that list."
                 problems.append(Problem(source.file, 1, 1, where, "bad-set", message))
             else:
                 path: Path_ = tuple(parts)
@@ -342,6 +342,3 @@ def _transition(item: Group) -> Transition:
 
 def _seconds(value: float | int | None) -> float | None:
     return None if value is None else float(value)
-
-
-__all__ = ["Loaded", "Spot", "agent_files", "load"]

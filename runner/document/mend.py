@@ -454,7 +454,9 @@ def _no_colon(lines: list[str], number: int, known: frozenset[str]) -> Mend:
             len(word),
             "no-colon",
             f'There is no colon after "{word}".',
-            f"Write: {word}: ..." if len(words) == 1 else "A setting is a name, a colon, a space and a value. "
+            f"Write: {word}: ..."
+            if len(words) == 1
+            else "A setting is a name, a colon, a space and a value. "
             "If this line goes on with the text above, indent it.",
             [Change(number, line[:at] + ":" + line[at:], at, 1)]
             if len(words) == 1 or word in known

@@ -47,13 +47,15 @@ class Spot:
 class Place:
     """Where a key and its value stand. For an item of a list `key` is the item itself.
 
-    typed: the value as written (one line of it), "" for groups and lists.
+    typed: the value as written, "" for groups and lists.
+    last_line: the line the value ends on, from 1.
     """
 
     key: Spot
     value: Spot
     typed: str
     style: Style
+    last_line: int = 0
 
 
 @dataclass(slots=True)
@@ -95,19 +97,13 @@ class Source:
             return Problem(self.file, 1, 1, dotted(path), code, f"{origin}: {message}", hint, severity, 1, "")
         snippet = self.lines[spot.line - 1] if 0 < spot.line <= len(self.lines) else ""
         length = max(1, min(spot.length, len(snippet) - spot.column + 1)) if snippet else 1
-        return Problem(
-            self.file, spot.line, spot.column, dotted(path), code, message, hint, severity, length, snippet
-        )
+        return Problem(self.file, spot.line, spot.column, dotted(path), code, message, hint, severity, length, snippet)
 
-    def on_key(
-        self, path: Path_, code: str, message: str, hint: str = "", severity: Severity = "error"
-    ) -> Problem:
+    def on_key(self, path: Path_, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
         """A problem at the key of `path`."""
         return self.at(self.place(path).key, code, message, hint, severity, path)
 
-    def on_value(
-        self, path: Path_, code: str, message: str, hint: str = "", severity: Severity = "error"
-    ) -> Problem:
+    def on_value(self, path: Path_, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
         """A problem at the value of `path`."""
         return self.at(self.place(path).value, code, message, hint, severity, path)
 
@@ -125,6 +121,7 @@ class _Node:
     spot: Spot
     text: str = ""
     typed: str = ""
+    last_line: int = 0
     items: list[_Node] = field(default_factory=list["_Node"])
     entries: list[tuple[_Node, _Node]] = field(default_factory=list[tuple["_Node", "_Node"]])
     alias: str = ""
@@ -337,9 +334,7 @@ class _Reader:
     def _apply(self, mend: Mend) -> None:
         if mend.message and mend.line + 1 not in self.source.broken:
             column = self._original(mend.line, mend.column)
-            self._note(
-                self.source.at(Spot(mend.line + 1, column + 1, mend.length), mend.code, mend.message, mend.hint)
-            )
+            self._note(self.source.at(Spot(mend.line + 1, column + 1, mend.length), mend.code, mend.message, mend.hint))
         self.source.broken.add(mend.line + 1)
         for change in mend.changes:
             self.lines[change.line] = change.text
@@ -409,7 +404,9 @@ class _Reader:
         spot = self._spot(event.start_mark, event.end_mark)
         if isinstance(event, yaml.AliasEvent):
             target = self.anchors.get(event.anchor)
-            return _Node("empty", spot, alias=str(event.anchor), target=target, circle=target is not None and target.open)
+            return _Node(
+                "empty", spot, alias=str(event.anchor), target=target, circle=target is not None and target.open
+            )
         if isinstance(event, yaml.ScalarEvent):
             style: Style = "block" if event.style in ("|", ">") else "quoted" if event.style in ("'", '"') else "plain"
             value: str = event.value
@@ -418,7 +415,7 @@ class _Reader:
             typed = value
             if style == "quoted" and event.start_mark.line == event.end_mark.line:
                 typed = self.source.lines[spot.line - 1][spot.column - 1 : spot.column - 1 + spot.length]
-            node = _Node(style, spot, value, typed)
+            node = _Node(style, spot, value, typed, event.end_mark.line + (1 if event.end_mark.column else 0))
         else:
             node = _Node(
                 "group" if isinstance(event, yaml.MappingStartEvent) else "list", spot, flow=bool(event.flow_style)
@@ -478,13 +475,11 @@ class _Reader:
                 raise _Unreadable
             return self._settle(node.target, path, key, depth + 1)
         typed = node.typed if node.style in ("plain", "quoted", "block") else ""
-        self.source.places[path] = Place(key, node.spot, typed, node.style)
+        self.source.places[path] = Place(key, node.spot, typed, node.style, node.last_line)
         if node.style == "group":
             return self._settle_group(node, path, depth)
         if node.style == "list":
-            return [
-                self._settle(item, (*path, number), item.spot, depth + 1) for number, item in enumerate(node.items)
-            ]
+            return [self._settle(item, (*path, number), item.spot, depth + 1) for number, item in enumerate(node.items)]
         return None if node.style == "empty" else node.text
 
     def _settle_group(self, node: _Node, path: Path_, depth: int) -> dict[str, Any]:
@@ -550,6 +545,4 @@ class _Reader:
                 for name, inner in shared.items():  # pyright: ignore[reportUnknownVariableType]
                     data.setdefault(name, inner)  # pyright: ignore[reportUnknownArgumentType]
             else:
-                self._note(
-                    self.source.at(part.spot, "odd-merge", "<< can only repeat a group.", path=path)
-                )
+                self._note(self.source.at(part.spot, "odd-merge", "<< can only repeat a group.", path=path))
