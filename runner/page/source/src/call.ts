@@ -1,12 +1,12 @@
 // One call at a time. In: Talk, Hang up, mute, typed text. Out: signals about the call, and lines of the transcript.
 
-import { PipecatClient } from "@pipecat-ai/client-js";
+import { LogLevel, PipecatClient } from "@pipecat-ai/client-js";
 import type { BotOutputData, RTVIEventCallbacks, RTVIMessage } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
-import { batch, signal } from "@preact/signals";
+import { batch, effect, signal } from "@preact/signals";
 import { forgetLevels, measureTrack } from "./levels";
 import { asMediaManager, microphone, MicrophoneError } from "./microphone";
-import { agent, onlyTransport, serverPath } from "./server";
+import { agent, onlyTransport, serverLost, serverPath } from "./server";
 import * as transcript from "./transcript";
 import { WebsocketTransport } from "./websocketTransport";
 
@@ -55,6 +55,9 @@ type ServerMessage =
   | { type: "end"; reason?: string }
   | { type: "said"; text: string };
 
+/** Its message is a sentence for the page. */
+class CallError extends Error {}
+
 class Client extends PipecatClient {
   readonly carrier: SmallWebRTCTransport | WebsocketTransport;
 
@@ -62,6 +65,7 @@ class Client extends PipecatClient {
     // The call opens the microphone itself, so the client must not.
     super({ transport: carrier, enableMic: false, enableCam: false, callbacks });
     this.carrier = carrier;
+    this.setLogLevel(LogLevel.WARN);
   }
 
   protected override handleMessage(message: RTVIMessage): void {
@@ -71,25 +75,17 @@ class Client extends PipecatClient {
   }
 }
 
-function setVersion(version: number | undefined): void {
-  if (!version) return;
-  callVersion.value = version;
-  transcript.now.version = version;
-}
-
 function takeServerMessage(message: ServerMessage): void {
   switch (message.type) {
     case "stage":
-      setVersion(message.version);
+      if (message.version) callVersion.value = transcript.now.version = message.version;
       stage.value = message.to;
-      transcript.now.stage = message.to;
-      if (message.from) transcript.addDivider("stage", message.to, [`from ${message.from}`]);
+      transcript.stageChanged(message.to, !message.from);
       break;
     case "version":
-      if (message.version !== callVersion.value || message.changes?.length) {
-        setVersion(message.version);
-        transcript.addDivider("version", `version ${message.version}`, message.changes ?? []);
-      }
+      if (message.version === callVersion.value && !message.changes?.length) break;
+      callVersion.value = message.version;
+      transcript.versionChanged(message.version, message.changes ?? []);
       break;
     case "latency":
       transcript.waited({ ms: message.ms, parts: message.parts ?? [] });
@@ -102,6 +98,8 @@ function takeServerMessage(message: ServerMessage): void {
       break;
     case "end":
       endReason = message.reason ?? "";
+      // While the connection can still be asked.
+      void runnerStats();
       break;
   }
 }
@@ -127,6 +125,7 @@ function callbacks(mine: number): RTVIEventCallbacks {
     onUserStartedSpeaking: live(() => (activity.value = "hearing")),
     onUserStoppedSpeaking: live(() => (activity.value = "thinking")),
     onBotLlmStarted: live(() => {
+      transcript.agentTurnBegins();
       if (activity.value !== "speaking") activity.value = "thinking";
     }),
     onBotStartedSpeaking: live(() => {
@@ -172,7 +171,7 @@ function sleep(milliseconds: number): Promise<void> {
 }
 
 /** Resolves with a reason as soon as it is clear that this WebRTC connection will not come about; never when it does. */
-async function cannotConnect(carrier: SmallWebRTCTransport): Promise<string> {
+async function hindrance(carrier: SmallWebRTCTransport): Promise<string> {
   const started = performance.now();
   let answered = 0;
   for (;;) {
@@ -181,9 +180,10 @@ async function cannotConnect(carrier: SmallWebRTCTransport): Promise<string> {
     if (carrier.state === "connected" || carrier.state === "ready") return new Promise(() => {});
     if (carrier.state === "disconnected" || carrier.state === "error") return "The server refused the call.";
     if (!connection) continue;
-    const sdp = connection.localDescription?.sdp ?? "";
-    if (connection.iceGatheringState === "complete" && !sdp.includes("a=candidate")) return "No network for WebRTC.";
-    if (connection.remoteDescription && !answered) answered = performance.now();
+    const answer = connection.remoteDescription;
+    // aiortc puts all its addresses into the answer, and never 127.0.0.1: on a machine without a network there are none.
+    if (answer && !answer.sdp.includes("a=candidate")) return "WebRTC has no network.";
+    if (answer && !answered) answered = performance.now();
     if (answered && performance.now() - answered > WEBRTC_WITHIN) return "WebRTC did not connect.";
     if (performance.now() - started > ANSWER_WITHIN) return "The server did not answer.";
   }
@@ -210,10 +210,10 @@ async function connectBy(name: TransportName, agentName: string, mine: number): 
     await sleep(READY_WITHIN);
     return "The agent did not answer.";
   };
-  const hindrance = carrier instanceof SmallWebRTCTransport ? [cannotConnect(carrier)] : [];
+  const webrtc = carrier instanceof SmallWebRTCTransport ? [hindrance(carrier)] : [];
   try {
-    const failure = await Promise.race([ready.then(() => ""), tooLate(), ...hindrance]);
-    if (failure) throw new Error(failure);
+    const failure = await Promise.race([ready.then(() => ""), tooLate(), ...webrtc]);
+    if (failure) throw new CallError(failure);
   } catch (error) {
     await one.disconnect().catch(() => {});
     throw error;
@@ -262,7 +262,8 @@ export async function start(withMicrophone: boolean): Promise<void> {
       return;
     } catch (error) {
       if (mine !== attempt) return;
-      failure = error instanceof Error ? error.message : String(error);
+      const known = error instanceof CallError || error instanceof MicrophoneError;
+      failure = known ? error.message : `The server did not take the call (${String(error)}).`;
       if (error instanceof MicrophoneError) {
         micProblem.value = failure;
         release();
@@ -289,6 +290,8 @@ function release(): void {
 }
 
 function finish(why: string): void {
+  // Counted before the first await, so that a websocket call is measured to its end.
+  void runnerStats();
   batch(() => {
     transcript.callEnded(why);
     reason.value = why;
@@ -372,5 +375,10 @@ export async function runnerStats() {
   }
   return lastStats;
 }
+
+// A server that came back may take the call now.
+effect(() => {
+  if (!serverLost.value && phase.peek() === "failed") phase.value = "idle";
+});
 
 addEventListener("pagehide", () => void client?.disconnect());

@@ -48,8 +48,10 @@ export const items = signal<Item[]>([]);
 let nextKey = 1;
 let waitingLatency: Latency | undefined;
 let agentQuietSince = 0;
-/** What every new line is marked with. */
+/** The version and the stage of the call now. */
 export const now = { version: 0, stage: "" };
+/** The version that began the agent's turn: a save in the middle of a sentence does not speak the rest of it. */
+let turnVersion = 0;
 
 function change(line: Line, patch: Partial<Line>): void {
   items.value = items.value.map((item) => (item.key === line.key ? { ...line, ...patch } : item));
@@ -119,7 +121,6 @@ function settleInterim(): void {
 export function said(id: number | string | undefined, text: string, spoken: number): void {
   const words = text.trim();
   if (!words) return;
-  const last = items.value.at(-1);
   const known = items.value.findLast(
     (item): item is Line => item.kind === "line" && item.segments.some((one) => one.id === id || (!id && one.text === words)),
   );
@@ -131,13 +132,33 @@ export function said(id: number | string | undefined, text: string, spoken: numb
     return;
   }
   const segment = { id: id ?? `said-${nextKey}`, text: words, spoken };
+  const last = items.value.findLast((item) => item.kind === "line" || item.what !== "version");
   const quiet = agentQuietSince > 0 && performance.now() - agentQuietSince > NEW_LINE_AFTER;
-  if (last?.kind === "line" && last.who === "agent" && !last.interrupted && !quiet && last.version === now.version) {
+  if (quiet) agentTurnBegins();
+  if (last?.kind === "line" && last.who === "agent" && !last.interrupted && !quiet && last.version === turnVersion) {
     change(last, { segments: [...last.segments, segment] });
   } else {
-    addLine("agent", { segments: [segment], ...(waitingLatency && { latency: waitingLatency }) });
+    addLine("agent", { segments: [segment], version: turnVersion, ...(waitingLatency && { latency: waitingLatency }) });
     waitingLatency = undefined;
   }
+}
+
+/** The model begins an answer, or the agent speaks up by itself: what it says now is the work of the version of now. */
+export function agentTurnBegins(): void {
+  turnVersion = now.version;
+}
+
+/** Another version has the call from now on. */
+export function versionChanged(version: number, changes: string[]): void {
+  now.version = version;
+  addDivider("version", `version ${version}`, changes);
+}
+
+/** The call is in another stage; the first stage of a call comes without a line of its own. */
+export function stageChanged(stage: string, first: boolean): void {
+  now.stage = stage;
+  agentTurnBegins();
+  if (!first) addDivider("stage", stage);
 }
 
 /** The agent became audible (true) or fell silent (false): then everything it began was said. */
@@ -162,6 +183,7 @@ export function waited(latency: Latency): void {
 }
 
 export function callStarted(text: string): void {
+  agentTurnBegins();
   waitingLatency = undefined;
   agentQuietSince = 0;
   addDivider("start", text);

@@ -104,13 +104,14 @@ export function Dock() {
   const hangUpButton = useRef<HTMLButtonElement>(null);
 
   // A button that disappears under the keyboard hands its focus to the one that follows it.
-  const hadFocus = useRef(false);
+  const pressed = useRef(false);
   useEffect(() => {
-    if (!hadFocus.current) return;
-    hadFocus.current = false;
-    const next = running || connecting ? hangUpButton.current : talkButton.current;
-    next?.focus();
-  }, [running, connecting]);
+    const focused = document.activeElement;
+    if (pressed.current && (focused === document.body || focused?.closest("[hidden]"))) {
+      (running || connecting ? hangUpButton : talkButton).current?.focus();
+    }
+    pressed.current = false;
+  }, [running, connecting, talking]);
 
   return (
     <footer class="dock">
@@ -124,7 +125,7 @@ export function Dock() {
           hidden={talking || connecting}
           disabled={!callable}
           onClick={() => {
-            hadFocus.current = true;
+            pressed.current = true;
             void talk();
           }}
         >
@@ -142,7 +143,7 @@ export function Dock() {
           class="stop"
           hidden={!running && !connecting}
           onClick={() => {
-            hadFocus.current = true;
+            pressed.current = true;
             void hangUp();
           }}
         >

@@ -54,7 +54,7 @@ const LineView = memo(function LineView({ line }: { line: Line }) {
               {index > 0 && " "}
               {segment.text.slice(0, segment.spoken)}
               {segment.spoken < segment.text.length && (
-                <span class={line.interrupted ? "unspoken" : "pending"}>{segment.text.slice(segment.spoken)}</span>
+                <span class={line.interrupted && segment.spoken > 0 ? "unspoken" : "pending"}>{segment.text.slice(segment.spoken)}</span>
               )}
             </span>
           ))
@@ -77,7 +77,6 @@ const DividerView = memo(function DividerView({ divider }: { divider: Divider })
       <span class="label">
         {what === "stage" && <span class="kind">stage </span>}
         {text}
-        {what === "stage" && <span class="hidden"> {details.join(", ")}</span>}
       </span>
       {what === "version" && details.length > 0 && <ChangeList changes={details} />}
     </li>
@@ -118,15 +117,20 @@ function Empty() {
 export function Transcript() {
   const frame = useRef<HTMLElement>(null);
   const toEnd = () => frame.current?.scrollTo({ top: frame.current.scrollHeight });
-  useEffect(
-    () =>
-      effect(() => {
-        void items.value;
-        // After the new lines are drawn.
-        if (atEnd.peek()) requestAnimationFrame(() => requestAnimationFrame(toEnd));
-      }),
-    [],
-  );
+  useEffect(() => {
+    // A notice above the transcript takes room from it.
+    const resized = new ResizeObserver(() => atEnd.peek() && toEnd());
+    resized.observe(frame.current!);
+    const stop = effect(() => {
+      void items.value;
+      // After the new lines are drawn.
+      if (atEnd.peek()) requestAnimationFrame(() => requestAnimationFrame(toEnd));
+    });
+    return () => {
+      resized.disconnect();
+      stop();
+    };
+  }, []);
   const idle = phase.value !== "connected" && phase.value !== "connecting";
   return (
     <main class="middle">
