@@ -84,6 +84,10 @@ def counted(problems: Sequence[Problem]) -> str:
     return (" and ".join(said) or "No problems") + "."
 
 
+_SIGNS = {"\t": "→", "\u00a0": "␣", "\u202f": "␣", "\u2007": "␣", "\u3000": "␣"}
+"""What is drawn for characters that nobody could see; a dot for all others."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Paint:
     on: bool
@@ -120,10 +124,12 @@ def _window(problem: Problem) -> tuple[str, int, int]:
 
 
 def _visible(char: str) -> str:
-    return char if char.isprintable() else " "
+    return char if char.isprintable() else _SIGNS.get(char, "·")
 
 
 def _wide(char: str) -> int:
+    if not char.isprintable():
+        return 1
     return 2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1
 
 

@@ -1,25 +1,42 @@
 """A text with `{{ name }}` and the values in, the finished text out: Jinja2 in its sandbox.
 
-Undefined names are errors. What a caller says is only ever a value here, never a template. A template can neither run for ever
-nor grow without end: `range` is short, powers and repeated texts are refused, and length and time are limited.
+Undefined names are errors. What a caller says is only ever a value here, never a template. A template can neither run for
+ever nor grow without end: every loop looks at a clock, every operation that can make a text longer looks at its length, and
+filters and methods that could do either unseen are not there.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes, pass_context
+from jinja2.exceptions import SecurityError
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 MAX_LENGTH = 200_000
-"""The longest finished text, in characters."""
+"""The longest text, in characters, finished or on the way."""
 
-MAX_SECONDS = 1.0
+MAX_SECONDS = 0.5
 MAX_RANGE = 1_000
 MAX_NUMBER = 10**15
+
+FILTERS = (
+    "abs capitalize count d default first float int join last length list lower replace reverse round sort title trim "
+    "truncate unique upper wordcount"
+).split()
+"""The filters of Jinja2 that are available."""
+
+TEXT_METHODS = (
+    "capitalize count endswith isalpha isdigit lower lstrip rstrip split startswith strip swapcase title upper"
+).split()
+
+_CLOCK = "_clock"
 
 
 class PromptError(Exception):
@@ -39,154 +56,242 @@ class Name:
     line: int
 
 
+def render(source: str, variables: Mapping[str, object]) -> str:
+    """The finished text of a template.
+
+    Raises PromptError: a mistake in it, an undefined name, longer than MAX_LENGTH, slower than MAX_SECONDS.
+    """
+    if "{" not in source:
+        return source
+    template = _compiled(source)
+    clock = _Clock()
+    pieces: list[str] = []
+    length = 0
+    try:
+        for piece in template.generate({**variables, _CLOCK: clock}):
+            clock.check()
+            length += len(piece)
+            if length > MAX_LENGTH:
+                raise _too_long()
+            pieces.append(piece)
+    except PromptError as error:
+        raise PromptError(error.message, _line_of(error)) from None
+    except UndefinedError as error:
+        raise PromptError(_undefined(error), _line_of(error)) from None
+    except SecurityError as error:
+        raise PromptError(_refused(error), _line_of(error)) from None
+    except RecursionError:
+        raise PromptError("This text is nested too deeply.") from None
+    except Exception as error:
+        raise PromptError(f"This text cannot be filled in: {_ended(str(error))}", _line_of(error)) from None
+    return "".join(pieces)
+
+
+def undeclared(source: str) -> list[Name]:
+    """The names a template needs, in the order they stand in it. Raises PromptError for a broken template.
+
+    A name that may be missing (`{{ name | default("you") }}`, `{% if name is defined %}`) is not needed.
+    """
+    if "{" not in source:
+        return []
+    tree = _parsed(source)
+    free = find_undeclared_variables(tree) - set(_ENVIRONMENT.globals)
+    optional = {id(node.node) for node in tree.find_all(nodes.Filter) if node.name in ("default", "d")}
+    optional |= {id(node.node) for node in tree.find_all(nodes.Test) if node.name in ("defined", "undefined")}
+    return [
+        Name(node.name, node.lineno)
+        for node in tree.find_all(nodes.Name)
+        if node.ctx == "load" and node.name in free and id(node) not in optional
+    ]
+
+
 class _Clock:
-    """Counts the steps of all loops of one rendering."""
+    """The time one rendering may still take."""
 
     def __init__(self) -> None:
-        self.end = time.monotonic() + MAX_SECONDS
+        self._end = time.monotonic() + MAX_SECONDS
 
     def check(self) -> None:
-        if time.monotonic() > self.end:
-            raise PromptError(f"This text takes longer than {MAX_SECONDS:.0f} second to fill in.")
+        if time.monotonic() > self._end:
+            raise PromptError(f"This text takes longer than {MAX_SECONDS} seconds to fill in.")
+
+
+def _too_long() -> PromptError:
+    return PromptError(f"This text grows beyond {MAX_LENGTH} characters.")
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, with limits on what an expression may build."""
+    """Jinja2's sandbox with less in it, and with limits."""
 
-    intercepted_binops = frozenset(["*", "**", "%", "+", "~"])
+    intercepted_binops = frozenset(["*", "**", "%", "+"])
 
     def __init__(self) -> None:
-        super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+        super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_spoken)
+        available = cast("dict[str, Callable[..., Any]]", self.filters)
+        self.filters = {name: available[name] for name in FILTERS}
+        self.filters.update(join=_join, replace=_replace, _counted=_counted, _joined=_joined)
         self.globals = {"range": _short_range}
-        for name in ("center", "indent", "wordwrap", "format", "random", "pprint", "xmlattr", "urlize", "tojson"):
-            self.filters.pop(name, None)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
-            raise SecurityError("** is not allowed in a text.")
-        if operator == "%" and isinstance(left, str):
-            raise SecurityError("% with a text is not allowed.")
-        if operator == "*" and not (isinstance(left, int | float) and isinstance(right, int | float)):
-            raise SecurityError("* is only for numbers.")
-        value: Any = super().call_binop(context, operator, left, right)
+            raise SecurityError("** is not available here.")
+        if operator in "*%" and not (isinstance(left, int | float) and isinstance(right, int | float)):
+            raise SecurityError(f"{operator} works with numbers only.")
+        value = cast("object", super().call_binop(context, operator, left, right))
         if isinstance(value, int | float) and abs(value) > MAX_NUMBER:
-            raise SecurityError("A number grows too large.")
-        if isinstance(value, str | list | tuple) and len(value) > MAX_LENGTH:  # pyright: ignore[reportUnknownArgumentType]
-            raise SecurityError("A text grows too long.")
+            raise SecurityError("A number grows too large here.")
+        if isinstance(value, str | list | tuple) and len(cast("list[object]", value)) > MAX_LENGTH:
+            raise _too_long()
         return value
 
+    def wrap_str_format(self, value: Any) -> None:
+        """`format` can pad a text to any length, so it is not wrapped but refused like other methods."""
+        return None
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, str) and attr in ("format", "format_map", "center", "ljust", "rjust", "zfill", "expandtabs"):
-            return False
+        if isinstance(obj, str):
+            return attr in TEXT_METHODS
         return super().is_safe_attribute(obj, attr, value)
+
+
+def _spoken(value: object) -> object:
+    """What `{{ }}` puts out. A list has no spoken form, and one of lists of lists could grow without end."""
+    if isinstance(value, list | tuple | dict | set):
+        raise PromptError("A list cannot be spoken as it is. Write | join(', ') after its name.")
+    return value
 
 
 def _short_range(*numbers: int) -> range:
     made = range(*numbers)
     if len(made) > MAX_RANGE:
-        raise SecurityError(f"range counts to {MAX_RANGE} at most.")
+        raise PromptError(f"range can count to {MAX_RANGE} at most.")
     return made
+
+
+@pass_context
+def _counted(context: Any, values: Iterable[object]) -> Iterator[object]:
+    """What every loop runs over: the same values, with a look at the clock now and then."""
+    clock = cast("_Clock", context[_CLOCK])
+    for number, value in enumerate(values):
+        if number % 64 == 0:
+            clock.check()
+        yield value
+
+
+def _joined(values: Iterable[object]) -> str:
+    """The `~` of Jinja2."""
+    return _join(values)
+
+
+def _join(values: Iterable[object], d: str = "") -> str:
+    made: list[str] = []
+    length = 0
+    for value in values:
+        made.append(str(_spoken(value)))
+        length += len(made[-1]) + len(d)
+        if length > MAX_LENGTH:
+            raise _too_long()
+    return d.join(made)
+
+
+def _replace(text: object, old: str, new: str) -> str:
+    base = str(_spoken(text))
+    if len(base) + base.count(old) * len(new) > MAX_LENGTH:
+        raise _too_long()
+    return base.replace(old, new)
+
+
+class _Limits(NodeTransformer):
+    """Puts the clock into every loop and the length into every `~`."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 (Jinja2 finds the method by this name)
+        self.generic_visit(node)
+        node.iter = nodes.Filter(node.iter, "_counted", [], [], None, None, lineno=node.lineno)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        joined = nodes.List(node.nodes, lineno=node.lineno)
+        return nodes.Filter(joined, "_joined", [], [], None, None, lineno=node.lineno)
 
 
 _ENVIRONMENT = _Environment()
 
+_NOT_AVAILABLE: tuple[tuple[type[nodes.Node], str], ...] = (
+    (nodes.Macro, "macro"),
+    (nodes.CallBlock, "call"),
+    (nodes.FilterBlock, "filter"),
+    (nodes.AssignBlock, "set without ="),
+    (nodes.Block, "block"),
+    (nodes.Include, "include"),
+    (nodes.Import, "import"),
+    (nodes.FromImport, "from"),
+    (nodes.Extends, "extends"),
+)
 
-def render(source: str, variables: Mapping[str, object]) -> str:
-    """The finished text of a template. Raises PromptError (a mistake in it, an undefined name, too long, too slow)."""
-    if "{{" not in source and "{%" not in source and "{#" not in source:
-        return source
-    _refuse_nested_loops(_parse(source))
-    clock = _Clock()
-    made: list[str] = []
-    length = 0
+
+@lru_cache(maxsize=256)
+def _compiled(source: str) -> Template:
+    tree = cast("nodes.Template", _Limits().visit(_parsed(source)))
     try:
-        template = _ENVIRONMENT.from_string(source)
-        for piece in template.generate(dict(variables)):
-            clock.check()
-            length += len(piece)
-            if length > MAX_LENGTH:
-                raise PromptError(f"This text grows beyond {MAX_LENGTH} characters.")
-            made.append(piece)
-    except PromptError:
-        raise
-    except UndefinedError as error:
-        raise PromptError(_undefined(error), _line_of(error)) from None
-    except SecurityError as error:
-        raise PromptError(str(error) or "This is not allowed in a text.", _line_of(error)) from None
-    except TemplateError as error:
-        raise PromptError(str(error), _line_of(error)) from None
-    except (RecursionError, MemoryError):
-        raise PromptError("This text never comes to an end.") from None
-    except Exception as error:
-        raise PromptError(f"This text cannot be filled in: {error}.", _line_of(error)) from None
-    return "".join(made)
-
-
-def undeclared(source: str) -> list[Name]:
-    """The names a template needs, in the order they stand in it, with their lines. Raises PromptError for broken templates."""
-    tree = _parse(source)
-    from jinja2.meta import find_undeclared_variables
-
-    free = find_undeclared_variables(tree) - set(_ENVIRONMENT.globals)
-    found: list[Name] = []
-    for node in tree.find_all(nodes.Name):
-        if node.ctx == "load" and node.name in free:
-            found.append(Name(node.name, node.lineno))
-    return found
-
-
-def _parse(source: str) -> nodes.Template:
-    try:
-        return _ENVIRONMENT.parse(source)
+        return _ENVIRONMENT.from_string(tree)
     except TemplateSyntaxError as error:
         raise PromptError(_plain_words(error.message or ""), error.lineno) from None
-    except RecursionError:
+    except (RecursionError, SyntaxError, MemoryError):
         raise PromptError("This text is nested too deeply.") from None
 
 
-def _loops(node: nodes.Node, depth: int = 0) -> Iterator[tuple[nodes.Node, int]]:
-    for child in node.iter_child_nodes():
-        inner = depth + 1 if isinstance(child, nodes.For) else depth
-        if isinstance(child, nodes.For):
-            yield child, inner
-        yield from _loops(child, inner)
-
-
-def _refuse_nested_loops(tree: nodes.Template) -> None:
-    """A silent loop in a loop in a loop could run for minutes between two pieces of text, where no clock is looked at."""
-    for loop, depth in _loops(tree):
-        if depth > 2:
-            raise PromptError("Loops cannot be nested more than two deep.", loop.lineno)
-    for kind, said in (
-        (nodes.Macro, "macro"),
-        (nodes.CallBlock, "call"),
-        (nodes.Import, "import"),
-        (nodes.Include, "include"),
-        (nodes.Extends, "extends"),
-        (nodes.FromImport, "from"),
-    ):
-        found = tree.find(kind)
-        if found is not None:
-            raise PromptError(f'"{said}" is not available in these texts.', found.lineno)
+def _parsed(source: str) -> nodes.Template:
+    try:
+        tree = _ENVIRONMENT.parse(source)
+        for kind, said in _NOT_AVAILABLE:
+            found = tree.find(kind)
+            if found is not None:
+                raise PromptError(f'"{said}" is not available in these texts.', found.lineno)
+        for name in tree.find_all(nodes.Name):
+            if name.name in ("self", _CLOCK):
+                raise PromptError(f'"{name.name}" is not available in these texts.', name.lineno)
+        return tree
+    except TemplateSyntaxError as error:
+        raise PromptError(_plain_words(error.message or ""), error.lineno) from None
+    except TemplateError as error:
+        raise PromptError(_plain_words(str(error))) from None
+    except RecursionError:
+        raise PromptError("This text is nested too deeply.") from None
 
 
 def _undefined(error: UndefinedError) -> str:
     text = str(error)
     if text.endswith(" is undefined") and text.startswith("'"):
         return f'"{text.split(chr(39))[1]}" is not a variable.'
-    return f"Something here has no value: {text}."
+    return "Something in this line has no value. A variable is a plain text; it has no parts."
+
+
+def _refused(error: SecurityError) -> str:
+    text = str(error)
+    if text.startswith("access to attribute"):
+        return f'".{text.split(chr(39))[1]}" is not available in these texts.'
+    return text
 
 
 def _plain_words(text: str) -> str:
-    if (
-        "unexpected end of template" in text
-        or "unexpected 'end of template'" in text
-        or "end of print statement" in text
-    ):
-        return "A {{ or {% is opened here and not closed rightly."
+    quoted = text.split("'")[1] if text.count("'") >= 2 else ""
+    if "expected token" in text and "got" in text and "'end of template'" not in text.split("got")[-1]:
+        got = text.rsplit("'", 2)[-2]
+        return f'"{got}" is not expected here. Between {{{{ and }}}} stands the name of a variable.'
+    if "end of template" in text or "Unexpected end" in text:
+        return "Something is opened with {{ or {% here and never closed."
     if text.startswith("Encountered unknown tag"):
-        return f"{text.split(chr(39))[1]!r} is not something that can stand after {{%.".replace("'", '"')
-    return f"What stands between the braces cannot be read: {text.rstrip('.')}."
+        return f'"{quoted}" cannot stand after {{%.'
+    if text.startswith("No filter named"):
+        return f'"{quoted}" cannot stand after |. There are: {", ".join(FILTERS)}.'
+    if text == "unexpected '}'":
+        return "One } is not enough here: what begins with {{ ends with }}."
+    return f"What stands between the braces cannot be read: {_ended(text)}"
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
 
 
 def _line_of(error: BaseException) -> int:

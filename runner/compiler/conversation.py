@@ -7,15 +7,15 @@ two moments is told by `effective.change` and applied in one place.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from pipecat.flows import NodeConfig
 from pipecat.frames.frames import LLMContextFrame, TTSSpeakFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 
-from runner.compiler.stages import StageFlow, functions_of, node, way_of_last_resort
+from runner.compiler.stages import END, ENTER, StageFlow, functions_of, node, way_of_last_resort
 from runner.definition import BACK, AgentDefinition, Transition
 from runner.effective import Change, Effective, change, effective
 from runner.events import AgentVersion, CallerSaid, Listener, StageEntered
@@ -30,6 +30,7 @@ class Parts(Protocol):
     async def apply(self, changed: Change, now: Effective) -> None: ...
     async def queue_frame(self, frame: TTSSpeakFrame) -> None: ...
     async def ask_model(self, frame: LLMContextFrame) -> None: ...
+    async def finish(self, reason: str) -> None: ...
 
 
 class Conversation:
@@ -62,6 +63,8 @@ class Conversation:
     def attach(self, flow: StageFlow, parts: Parts) -> None:
         """Connect the conversation with the call that was compiled for it."""
         self._flow, self._parts = flow, parts
+        flow.register_action(ENTER, self._entered)
+        flow.register_action(END, self._ended)
 
     async def begin(self, context: LLMContext) -> None:
         """The caller is there: speak the greeting (or let the model open) in the first stage. Later calls do nothing."""
@@ -69,10 +72,8 @@ class Conversation:
             return
         self._begun = True
         flow, parts = self._attached()
-        first = node(self._now, self._functions(), self._enter_action(self._now.stage, opening=True))
-        first["respond_immediately"] = False
         flow.set_global_functions(self._anywhere())
-        await flow.initialize(first)
+        await flow.initialize(node(self._now, self._functions(), opening=True))
         greeting = self._now.greeting
         if greeting and greeting.text:
             await parts.queue_frame(TTSSpeakFrame(greeting.text, append_to_context=True))
@@ -148,7 +149,7 @@ class Conversation:
     def _node(self, stage: str) -> NodeConfig:
         coming = effective(self._agent, stage)
         ways = () if self._choose else tuple(way for way in coming.ways if way not in self._agent.anywhere)
-        return node(coming, functions_of(ways, self._take), self._enter_action(stage))
+        return node(coming, functions_of(ways, self._take))
 
     def _functions(self) -> list:
         if self._choose is not None:
@@ -163,13 +164,8 @@ class Conversation:
             for function in functions_of(self._agent.anywhere, self._take)
         ]
 
-    def _enter_action(self, stage: str | None, *, opening: bool = False) -> Callable[..., Awaitable[None]]:
-        async def enter_stage(_action: dict[str, object], _flow: object) -> None:
-            await self._entered(stage, opening=opening)
-
-        return enter_stage
-
-    async def _entered(self, stage: str | None, *, opening: bool) -> None:
+    async def _entered(self, action: dict[str, Any], _flow: object) -> None:
+        stage, opening = cast("str | None", action["stage"]), bool(action["opening"])
         _, parts = self._attached()
         before, now = self._now, effective(self._agent, stage)
         if not opening:
@@ -182,6 +178,10 @@ class Conversation:
             self._tell(StageEntered(left=left, stage=stage, version=self._version))
         if now.say:
             await parts.queue_frame(TTSSpeakFrame(now.say, append_to_context=True))
+
+    async def _ended(self, action: dict[str, Any], _flow: object) -> None:
+        _, parts = self._attached()
+        await parts.finish(f"the agent ended it (stage {action['stage']})")
 
     def _attached(self) -> tuple[StageFlow, Parts]:
         if self._flow is None or self._parts is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipecat.frames.frames import (
+    EndFrame,
     Frame,
     LLMContextFrame,
     UserIdleTimeoutUpdateFrame,
@@ -47,7 +48,7 @@ class Writer(Protocol):
 
 @dataclass(slots=True)
 class Compiled:
-    """The parts of one call. `stt` and `tts` are None when the call is typed."""
+    """The parts of one call. `stt` and `tts` are None when the call is typed. `reason`: why it ends, or will."""
 
     worker: PipelineWorker
     context: LLMContext
@@ -57,6 +58,7 @@ class Compiled:
     tts: FrameProcessor | None
     here: Here
     spoken: bool
+    reason: str = "the caller hung up"
 
     async def apply(self, changed: Change, now: Effective) -> None:
         """Tell each part what differs, on the part itself: a frame from the top of the pipeline would wait behind an answer
@@ -75,6 +77,11 @@ class Compiled:
 
     async def queue_frame(self, frame: Frame) -> None:
         await self.worker.queue_frame(frame)
+
+    async def finish(self, reason: str) -> None:
+        """End the call when all that was said before is out."""
+        self.reason = reason
+        await self.worker.queue_frame(EndFrame())
 
     async def ask_model(self, frame: LLMContextFrame) -> None:
         """A request that passes by the caller's side of the pipeline."""

@@ -20,6 +20,12 @@ from runner.effective import Effective
 Take = Callable[[Transition], Awaitable[NodeConfig]]
 """Given a way out that the model chose, the node it leads to."""
 
+ENTER = "enter_stage"
+"""The action that tells the services what differs in a stage and speaks its `say`."""
+
+END = "end_call"
+"""The action after the last word. Flows' own `end_conversation` warns of its own deprecation (Pipecat 1.14)."""
+
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 _MAX_NAME = 64
 """OpenAI: function names are 1 to 64 letters, digits, underscores or dashes."""
@@ -52,20 +58,21 @@ class StageFlow(FlowManager):
         )
 
 
-def node(now: Effective, functions: Sequence[FlowsFunctionSchema], enter: Callable[..., Awaitable[None]]) -> NodeConfig:
-    """Flows' node for a stage.
+def node(now: Effective, functions: Sequence[FlowsFunctionSchema], *, opening: bool = False) -> NodeConfig:
+    """Flows' node for a stage. `opening`: the call begins here, so the model is not asked to speak.
 
-    enter: runs first of all; it tells the services what differs and speaks the stage's `say`.
+    Its first action is `ENTER`, for which the flow needs a handler; Flows keeps one handler a type of action, so the action
+    itself says which stage is meant.
     """
     config: NodeConfig = {
         "name": now.stage or "conversation",
         "task_messages": [],
         "functions": list(functions),
-        "pre_actions": [{"type": "enter_stage", "handler": enter}],
-        "respond_immediately": now.asks and now.say is None,
+        "pre_actions": [{"type": ENTER, "stage": now.stage, "opening": opening}],
+        "respond_immediately": now.asks and now.say is None and not opening,
     }
     if now.end:
-        config["post_actions"] = [{"type": "end_conversation"}]
+        config["post_actions"] = [{"type": END, "stage": now.stage}]
     return config
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from loguru import logger
-from pipecat.frames.frames import EndFrame, ErrorFrame, LLMMessagesAppendFrame, TTSSpeakFrame
+from pipecat.frames.frames import ErrorFrame, LLMMessagesAppendFrame, TTSSpeakFrame
 from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, UserBotLatencyObserver
 from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
@@ -53,7 +53,6 @@ class Call:
         self.carrier_name = carrier_name
         self._listener = listener
         self._forget = forget
-        self._reason = "the caller hung up"
         self._silences = 0
         self._limit: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
@@ -83,13 +82,13 @@ class Call:
             await self._runner.run()
         except Exception as error:
             logger.exception("A call broke off")
-            self._reason = f"it broke off: {error}"
+            self._compiled.reason = f"it broke off: {error}"
         finally:
             if self._limit:
                 self._limit.cancel()
             self._over.set()
             self._ready.set()
-            self._tell(CallEnded(self._reason))
+            self._tell(CallEnded(self._compiled.reason))
             if self._forget:
                 self._forget(self)
 
@@ -119,8 +118,7 @@ class Call:
         """Let what is being said out, close the sessions; cut after a moment."""
         if self._over.is_set():
             return
-        self._reason = reason
-        await self._compiled.worker.queue_frame(EndFrame())
+        await self._compiled.finish(reason)
         try:
             await asyncio.wait_for(self._over.wait(), _POLITE_SECS)
         except TimeoutError:
@@ -129,18 +127,14 @@ class Call:
     async def cancel(self, reason: str) -> None:
         """Stop at once."""
         if not self._over.is_set():
-            self._reason = reason
+            self._compiled.reason = reason
             await self._compiled.worker.cancel(reason=reason)
 
     async def over(self) -> None:
         await self._over.wait()
 
     def _too_long(self) -> None:
-        self._end_soon("the call reached its longest time (limits.max_call)")
-
-    def _end_soon(self, reason: str) -> None:
-        self._reason = reason
-        self._spawn(self._compiled.worker.queue_frame(EndFrame()))
+        self._spawn(self._compiled.finish("the call reached its longest time (limits.max_call)"))
 
     def _tell(self, event: Event) -> None:
         self._listener(event)
@@ -193,9 +187,8 @@ class Call:
             return
         self._silences += 1
         if self._silences > idle.tries:
-            self._reason = "the caller said nothing any more (turns.idle)"
             if idle.goodbye:
-                await self._compiled.worker.queue_frame(TTSSpeakFrame(idle.goodbye, append_to_context=True))
-            await self._compiled.worker.queue_frame(EndFrame())
+                await self._compiled.queue_frame(TTSSpeakFrame(idle.goodbye, append_to_context=True))
+            await self._compiled.finish("the caller said nothing any more (turns.idle)")
         else:
-            await self._compiled.worker.queue_frame(TTSSpeakFrame(idle.say, append_to_context=True))
+            await self._compiled.queue_frame(TTSSpeakFrame(idle.say, append_to_context=True))

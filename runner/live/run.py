@@ -86,6 +86,7 @@ class _House:
             uvicorn.Config(
                 build_app(self._agents, self._switchboard, self._access, self._news),
                 log_config=None,
+                lifespan="off",
                 ws_per_message_deflate=False,
                 timeout_graceful_shutdown=0,
             )
