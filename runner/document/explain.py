@@ -54,6 +54,9 @@ class _Explainer:
         for path in unknown:
             self._unknown_keys(path)
         for path, error in rest:
+            if error.validator == "type":
+                self._beside_its_owner(path)
+        for path, error in rest:
             if path not in self.settled:
                 self._one(path, error)
         return self.problems
@@ -123,6 +126,29 @@ class _Explainer:
             return None
         part = inside(node, owner, group)
         return owner if part is not None and key in settings_of(part, {}) else None
+
+    def _beside_its_owner(self, path: Path_) -> None:
+        """`prompt: text` where the name of a stage is expected: it and its neighbours belong below the stage above."""
+        if not path or path in self.settled or not isinstance(path[-1], str):
+            return
+        around, name = path[:-1], path[-1]
+        more = self._node(around).get("additionalProperties")
+        if not isinstance(more, dict) or name not in settings_of(cast("Schema", more), {}):
+            return
+        group = cast("dict[str, Any]", self._value(around))
+        title = title_of(cast("Schema", more))
+        names = list(group)
+        owner = next((n for n in reversed(names[: names.index(name)]) if group[n] is None), None)
+        strays = [n for n in names if n in settings_of(cast("Schema", more), {}) and not isinstance(group[n], dict)]
+        if owner is None:
+            message = f'"{name}" is a setting of {title}, but it stands where the name of {title} belongs.'
+            hint = f"Put it below the name of {title}, indented by two more spaces."
+        else:
+            message = f'"{name}" belongs under "{owner}", but it is not indented further than "{owner}".'
+            hint = f'Put two more spaces before it and before the lines that belong to "{owner}".'
+            self.settled.add((*around, owner))
+        self._add_key(path, "not-indented", message, hint)
+        self.settled.update((*around, n) for n in strays)
 
     def _unknown_key(self, path: Path_, node: Schema, allowed: dict[str, Schema], key: str) -> None:
         title = title_of(node)
@@ -227,7 +253,10 @@ class _Explainer:
         key = str(error.instance)
         if error.validator == "not":
             self._add_key(
-                (*path, key), "reserved-name", f'"{key}" cannot be the name of a stage: it means the stage before.'
+                (*path, key),
+                "reserved-name",
+                f'"{key}" cannot be the name of a stage: it means the stage before.',
+                "Choose another name, and use it in to:.",
             )
         elif error.validator == "enum":
             group = cast("dict[str, Any]", self._value(path))
@@ -336,10 +365,6 @@ class _Explainer:
                     f"Write: {glued.group(1)}: {glued.group(2)}",
                 )
                 return
-            stray = schema_name_above(self._node(path[:-1]), path)
-            if stray:
-                self._add_key(path, "not-indented", *stray)
-                return
             hint = "Write its settings below it, each on a line of its own, indented by two more spaces."
             wanted = "a group of settings" if kinds == ("object",) else wanted
         elif "boolean" in kinds:
@@ -427,21 +452,6 @@ class _Explainer:
     def _add_value(self, path: Path_, code: str, message: str, hint: str = "") -> None:
         self.settled.add(path)
         self.problems.append(self.source.on_value(path, code, message, hint))
-
-
-def schema_name_above(node: Schema, path: Path_) -> tuple[str, str] | None:
-    """`prompt: text` where a stage's name is expected: the line is not indented below the stage."""
-    if "additionalProperties" not in node or not isinstance(node["additionalProperties"], dict):
-        return None
-    part = resolved(cast("Schema", node["additionalProperties"]))
-    name = str(path[-1])
-    if name not in settings_of(part, {}):
-        return None
-    title = title_of(part)
-    return (
-        f'"{name}" is a setting of {title}, but it stands where the name of {title} belongs.',
-        f"Indent it further, below the name of {title}.",
-    )
 
 
 def title_of(node: Schema) -> str:
@@ -547,7 +557,7 @@ def _number_hint(text: str, quoted: bool) -> str:
             return f"Without quotes: {text}"
         if re.match(r"[-+]?0\d", text):
             return f"Without the leading 0: {text.lstrip('0') or '0'}"
-        return "It has to be a whole number."
+        return ""
     if re.fullmatch(r"\d+,\d+", text):
         return f"With a point: {text.replace(',', '.')}"
     if re.fullmatch(r"\d+(\.\d+)?\s*%", text):

@@ -192,6 +192,8 @@ def reachable(agent: Agent) -> Iterator[Problem]:
         return
     seen = {names[0]}
     ways = list(_ways(agent))
+    if any(target != BACK and target not in names for _, target, _ in ways):
+        return
     grown = True
     while grown:
         found = {target for _, target, start in ways if target in names and (start is None or start in seen)} - seen
@@ -306,7 +308,7 @@ def braces_elsewhere(agent: Agent) -> Iterator[Problem]:
 
 def lost_text(agent: Agent) -> Iterator[Problem]:
     """What follows ` #` in a line of prose, and settings glued to the text above them."""
-    for path, text, node in agent.texts():
+    for path, _, node in agent.texts():
         place = agent.source.places.get(path)
         if place is None or place.style != "plain" or agent.source.origin(path):
             continue
@@ -327,6 +329,7 @@ def lost_text(agent: Agent) -> Iterator[Problem]:
         for number in range(place.value.line + 1, place.last_line + 1):
             stuck = re.match(r"\s*([A-Za-z_]\w*):(\S.*)", agent.source.lines[number - 1])
             if stuck and stuck.group(1) in known_names():
+                agent.source.broken.update(range(place.value.line, number))
                 yield agent.source.at(
                     Spot(number, stuck.start(1) + 1, len(stuck.group(1)) + 1),
                     "space-after-colon",

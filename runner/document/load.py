@@ -91,7 +91,10 @@ def load(
     prompts = _prompt_files(source, data)
     found += prompts.problems
     found += lint(source, data, variables or {}, prompts.texts)
-    problems.extend(p for p in found if p.file != file or p.line not in source.broken)
+    found = [p for p in found if p.file != file or p.line not in source.broken]
+    if source.broken:
+        found = [p for p in found if p.is_error]
+    problems.extend(found)
     sources = (file, *prompts.files)
     ordered = tuple(in_order(_once(problems)))
     if any(problem.is_error for problem in ordered):

@@ -454,8 +454,8 @@ def _no_colon(lines: list[str], number: int, known: frozenset[str]) -> Mend:
             len(word),
             "no-colon",
             f'There is no colon after "{word}".',
-            f"Write: {word}: ..."
-            if len(words) == 1
+            f"Write: {word}: {' '.join(words[1:]) or '...'}"
+            if len(words) == 1 or word in known
             else "A setting is a name, a colon, a space and a value. "
             "If this line goes on with the text above, indent it.",
             [Change(number, line[:at] + ":" + line[at:], at, 1)]
@@ -484,10 +484,12 @@ def _indentation(lines: list[str], number: int, inside: set[int]) -> Mend | None
     """A line whose indentation fits none above it: it, and what belongs to it, move to the nearest that does."""
     part = parts(lines[number])
     levels: list[int] = []
+    openers: dict[int, bool] = {}
     for n in range(number - 1, -1, -1):
         if n in inside or not lines[n].strip() or lines[n].lstrip().startswith("#"):
             continue
         other = parts(lines[n])
+        openers.setdefault(other.start, other.key is not None and not other.value)
         for level in {other.indent, other.start}:
             if not levels or level < min(levels) or n == _above(lines, number):
                 levels.append(level)
@@ -511,7 +513,9 @@ def _indentation(lines: list[str], number: int, inside: set[int]) -> Mend | None
                 [_blanked(number, lines[number])],
             )
         return None
-    target = min(fits, key=lambda level: (abs(level - part.indent), -level))
+    opens = part.key is not None and not part.value
+    alike = {level for level, opening in openers.items() if opening == opens}
+    target = min(fits, key=lambda level: (abs(level - part.indent), level not in alike, -level))
     if target == part.indent:
         return None
     moved = target - part.indent

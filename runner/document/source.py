@@ -467,6 +467,8 @@ class _Reader:
                         path=path,
                     )
                 )
+                self.source.broken.add(node.spot.line)
+                self.source.places[path] = Place(key, node.spot, node.alias, "empty")
                 return None
             if node.circle:
                 self._note(
