@@ -21,7 +21,7 @@ const WEBRTC_WITHIN = 5_000;
 const READY_WITHIN = 30_000;
 
 export const phase = signal<Phase>("idle");
-/** Why the call failed or ended, a sentence or "". */
+/** Why the call did not start, a sentence or "". */
 export const reason = signal("");
 /** off: a typed call, or no call. */
 export const mic = signal<"off" | "on" | "muted">("off");
@@ -39,6 +39,7 @@ export const loudspeaker = new Audio();
 loudspeaker.autoplay = true;
 
 let client: Client | undefined;
+let counting: ReturnType<typeof setInterval> | undefined;
 let meters: AudioContext | undefined;
 /** Changes with every start and hang up, so that what was begun before can see that it is out of date. */
 let attempt = 0;
@@ -50,7 +51,7 @@ let lastStats = { bytesReceived: 0, totalAudioEnergy: 0, transport: "" as Transp
 type ServerMessage =
   | { type: "stage"; from?: string | null; to: string; version?: number }
   | { type: "version"; version: number; changes?: string[] }
-  | { type: "latency"; ms: number; parts?: { name: string; ms: number }[] }
+  | { type: "latency"; ms: number; parts?: transcript.Latency["parts"] }
   | { type: "problem"; message: string }
   | { type: "end"; reason?: string }
   | { type: "said"; text: string };
@@ -98,8 +99,6 @@ function takeServerMessage(message: ServerMessage): void {
       break;
     case "end":
       endReason = message.reason ?? "";
-      // While the connection can still be asked.
-      void runnerStats();
       break;
   }
 }
@@ -143,8 +142,11 @@ function callbacks(mine: number): RTVIEventCallbacks {
       const { message: text } = message.data as { message?: string };
       if (text && phase.value === "connected") transcript.addDivider("problem", text);
     }),
+    onBotDisconnected: live(() => {
+      endReason ||= "the agent hung up";
+    }),
     onDisconnected: live(() => {
-      if (phase.value === "connected") finish(endReason || "The connection ended.");
+      if (phase.value === "connected") finish(endReason || "the connection broke off");
     }),
   };
 }
@@ -255,6 +257,8 @@ export async function start(withMicrophone: boolean): Promise<void> {
         mic.value = withMicrophone ? "on" : "off";
         phase.value = "connected";
       });
+      // A connection that is over can no longer be asked.
+      counting = setInterval(() => void runnerStats(), 1000);
       if (name === "webrtc" && microphone.track) {
         meters ??= new AudioContext();
         measureTrack("caller", meters, microphone.track);
@@ -280,6 +284,7 @@ export async function start(withMicrophone: boolean): Promise<void> {
 function release(): void {
   attempt++;
   client = undefined;
+  clearInterval(counting);
   microphone.close();
   loudspeaker.srcObject = null;
   forgetLevels();
@@ -289,12 +294,12 @@ function release(): void {
   soundBlocked.value = false;
 }
 
+/** `why` as the server says it: a fragment (`the call reached its longest time`) or a sentence. */
 function finish(why: string): void {
-  // Counted before the first await, so that a websocket call is measured to its end.
+  // A websocket call is counted before the first await, so to its end.
   void runnerStats();
   batch(() => {
-    transcript.callEnded(why);
-    reason.value = why;
+    transcript.callEnded(`Call ended: ${why.replace(/\.$/, "")}`);
     phase.value = "ended";
     callVersion.value = 0;
     release();
@@ -309,10 +314,7 @@ export async function hangUp(): Promise<void> {
   }
   if (phase.value !== "connected") return;
   const ending = client;
-  const stats = runnerStats().catch(() => {});
-  await Promise.race([stats, sleep(200)]);
-  if (phase.value !== "connected") return;
-  finish("You hung up.");
+  finish("you hung up");
   await ending?.disconnect().catch(() => {});
 }
 

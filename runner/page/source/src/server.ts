@@ -19,11 +19,13 @@ export interface Problem {
   length?: number;
 }
 
-/** A service that stands in for one whose key is missing. */
+/** Who does one part of the agent's work, and why that one. */
 export interface Service {
   part: string;
   name: string;
   why: string;
+  /** On this machine, in place of the vendor that the file names. A server that lists only such ones leaves it out. */
+  local?: boolean;
 }
 
 export interface Agent {

@@ -11,7 +11,8 @@ interface Segment {
 
 export interface Latency {
   ms: number;
-  parts: { name: string; ms: number }[];
+  /** `owner` is what sets that time, such as a key of the file. */
+  parts: { name: string; ms: number; owner?: string }[];
 }
 
 export interface Line {

@@ -12,6 +12,8 @@ import { microphone } from "./microphone";
 
 const MICROPHONE_RATE = 16_000;
 const VOICE_RATE = 24_000;
+/** A websocket closed on purpose (RFC 6455, 7.4.1). */
+const HUNG_UP = 1000;
 /** Audio the socket may hold back before microphone frames are dropped, in bytes: two seconds. */
 const MOST_BACKLOG = 2 * 2 * MICROPHONE_RATE;
 
@@ -54,7 +56,10 @@ export class WebsocketTransport extends Transport {
       socket.onopen = () => resolve();
       socket.onclose = ({ reason }) => reject(new TransportStartError(reason || "The server did not take the call."));
     });
-    socket.onclose = () => void this.stopped();
+    socket.onclose = ({ code }) => {
+      if (code === HUNG_UP) this._callbacks.onBotDisconnected?.({ id: "agent", name: "agent", local: false });
+      void this.stopped();
+    };
     socket.onmessage = ({ data }) => this.receive(new Uint8Array(data as ArrayBuffer));
     this.state = "connected";
     this._callbacks.onConnected?.();
@@ -66,7 +71,7 @@ export class WebsocketTransport extends Transport {
     const socket = this.socket;
     if (socket && socket.readyState < WebSocket.CLOSING) {
       socket.onclose = null;
-      socket.close(1000);
+      socket.close(HUNG_UP);
     }
     await this.stopped();
   }

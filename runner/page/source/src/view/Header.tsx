@@ -1,4 +1,4 @@
-// Who one talks to: the agent (a choice when several run), its version, its stages, the services that stand in for others.
+// Who one talks to: the agent (a choice when several run), its version, its stages, who does the work.
 
 import { callVersion, phase, stage } from "../call";
 import { agent, agents, chooseAgent } from "../server";
@@ -8,17 +8,18 @@ const PARTS: Record<string, string> = { stt: "Ears", llm: "Language model", tts:
 function Services() {
   const services = agent.value?.services ?? [];
   if (services.length === 0) return null;
+  const local = services.filter((one) => one.local !== false).length;
   return (
     <details class="services">
       <summary>
-        {services.length === 1 ? "One service is" : `${services.length} services are`} replaced by local ones
+        {local === 0 ? "Services" : local === 1 ? "One service runs on this machine" : `${local} services run on this machine`}
       </summary>
       <dl>
         {services.map((one) => (
           <div key={one.part}>
             <dt>{PARTS[one.part] ?? one.part}</dt>
             <dd>
-              {one.name} <span class="why">{one.why}</span>
+              {one.name} {one.why && <span class="why">{one.why}</span>}
             </dd>
           </div>
         ))}

@@ -27,7 +27,9 @@ function LatencyMark({ latency, id }: { latency: Latency; id: string }) {
         <strong>The caller waited {latency.ms} ms</strong>
         {latency.parts.map((part, index) => (
           <span class="part" key={index}>
-            <span>{part.name}</span>
+            <span>
+              {part.name} {part.owner && <span class="owner">{part.owner}</span>}
+            </span>
             <span class="bar" ref={(bar) => void (bar && (bar.style.width = `${(part.ms / longest) * 100}%`))} />
             <span class="ms">{part.ms} ms</span>
           </span>
