@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from jsonschema import Draft202012Validator, ValidationError
 
-from runner.document.source import Path_, Source
+from runner.document.places import Source, Where
 from runner.problem import Problem
 
 Schema = dict[str, Any]
@@ -77,7 +77,7 @@ def settings_of(node: Schema, data: object) -> dict[str, Schema]:
     node = resolved(node)
     found: dict[str, Schema] = dict(node.get("properties", {}))
     for part in node.get("allOf", []):
-        if "if" in part and not _validator().evolve(schema=part["if"]).is_valid(data):
+        if "if" in part and not _validator().evolve(schema=part["if"]).is_valid(cast("Any", data)):
             continue
         found.update(resolved(part.get("then", part)).get("properties", {}))
     return found
@@ -88,7 +88,7 @@ def inside(node: Schema, key: str | int, data: object) -> Schema | None:
     node = resolved(node)
     if isinstance(key, int):
         items = node.get("items")
-        return resolved(items) if isinstance(items, dict) else None
+        return resolved(cast("Schema", items)) if isinstance(items, dict) else None
     found = settings_of(node, data).get(key)
     if found is None:
         more = node.get("additionalProperties")
@@ -96,7 +96,7 @@ def inside(node: Schema, key: str | int, data: object) -> Schema | None:
     return resolved(found) if found is not None else None
 
 
-def schema_at(data: object, path: Path_) -> Schema | None:
+def schema_at(data: object, path: Where) -> Schema | None:
     """The part of the schema for the value at `path` of `data`."""
     node: Schema | None = schema()
     for key in path:
@@ -129,7 +129,7 @@ def fit(source: Source, env: Mapping[str, str]) -> tuple[Any, list[Problem]]:
     """The data of a file as the schema wants it, and the problems of `${NAME}`. Nothing in `source` is changed."""
     problems: list[Problem] = []
 
-    def fitted(value: Any, node: Schema, path: Path_) -> Any:
+    def fitted(value: Any, node: Schema, path: Where) -> Any:
         if isinstance(value, dict):
             group = cast("dict[str, Any]", value)
             made: dict[str, Any] = {}
@@ -145,7 +145,7 @@ def fit(source: Source, env: Mapping[str, str]) -> tuple[Any, list[Problem]]:
             return items if part is None else [fitted(item, part, (*path, n)) for n, item in enumerate(items)]
         return fitted_text(value, node, path) if isinstance(value, str) else value
 
-    def fitted_text(value: str, node: Schema, path: Path_) -> Any:
+    def fitted_text(value: str, node: Schema, path: Where) -> Any:
         kinds = types(node)
         if node.get("x-env") and "${" in value:
             missing = [name for name in _ENV.findall(value) if not env.get(name)]
@@ -182,5 +182,4 @@ _MISSING = object()
 
 def faults(data: object) -> list[ValidationError]:
     """What the schema refuses."""
-    found: Any = _validator().iter_errors(data)
-    return list(found)
+    return list(cast("Any", _validator()).iter_errors(data))

@@ -1,20 +1,31 @@
 """What the schema refuses in, sentences a person can act on out: what was typed, what was expected, what to do.
 
-One problem for one cause: a misspelled name is not also a missing one, a group whose lines are not indented is one mistake.
+One problem for one cause: a misspelled name is not also a missing one, a group whose lines are not indented is one
+mistake.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
-from functools import cache
 from typing import Any, cast
 
 from jsonschema import ValidationError
 
-from runner.document.check import Schema, inside, resolved, schema, schema_at, settings_of, types
-from runner.document.source import Path_, Source
+from runner.document.check import Schema, inside, resolved, schema_at, settings_of, types
+from runner.document.names import (
+    either,
+    everywhere,
+    is_key_name,
+    nearest,
+    places_of,
+    same_name,
+    same_value,
+    shown,
+    title_of,
+    upper,
+)
+from runner.document.places import Source, Where
 from runner.problem import Problem
 
 _WORDS = {
@@ -25,9 +36,12 @@ _WORDS = {
     "array": "a list",
     "object": "a group of settings",
 }
+
+
 _YES = ("yes", "on", "y", "ja", "1")
+
+
 _NO = ("no", "off", "n", "0")
-_KEY_NAMES = ("apikey", "key", "secret", "authorization", "password", "accesstoken", "token")
 
 
 def explain(source: Source, data: object, errors: Iterable[ValidationError]) -> list[Problem]:
@@ -40,17 +54,18 @@ class _Explainer:
         self.source = source
         self.data = data
         self.problems: list[Problem] = []
-        self.settled: set[Path_] = set()
+        self.settled: set[Where] = set()
 
     def all(self, errors: list[ValidationError]) -> list[Problem]:
-        unknown: dict[Path_, None] = {}
-        rest: list[tuple[Path_, ValidationError]] = []
+        unknown: dict[Where, None] = {}
+        rest: list[tuple[Where, ValidationError]] = []
         for error in errors:
-            path: Path_ = tuple(error.absolute_path)
+            path: Where = tuple(error.absolute_path)
             if error.validator in ("additionalProperties", "unevaluatedProperties"):
                 unknown[path] = None
             else:
                 rest.append((path, error))
+        rest.sort(key=lambda found: self._position(found[0]))
         for path in unknown:
             self._unknown_keys(path)
         for path, error in rest:
@@ -61,23 +76,27 @@ class _Explainer:
                 self._one(path, error)
         return self.problems
 
-    def _node(self, path: Path_) -> Schema:
+    def _position(self, path: Where) -> tuple[int, int]:
+        key = self.source.place(path).key
+        return key.line, key.column
+
+    def _node(self, path: Where) -> Schema:
         return schema_at(self.data, path) or {}
 
-    def _value(self, path: Path_) -> Any:
+    def _value(self, path: Where) -> Any:
         value: Any = self.data
         for part in path:
             value = value[part]
         return value
 
-    def _typed(self, path: Path_) -> str:
+    def _typed(self, path: Where) -> str:
         """The value as it was typed, shortened."""
         place = self.source.places.get(path)
         typed = place.typed if place is not None and place.typed else str(self._value(path))
         typed = " ".join(typed.split())
         return typed if len(typed) <= 60 else typed[:57] + "..."
 
-    def _name(self, path: Path_) -> str:
+    def _name(self, path: Where) -> str:
         """How a value is called: "barge_in", an item of "keyterms"."""
         if not path:
             return "The file"
@@ -88,7 +107,7 @@ class _Explainer:
 
     # unknown keys
 
-    def _unknown_keys(self, path: Path_) -> None:
+    def _unknown_keys(self, path: Where) -> None:
         group = cast("dict[str, Any]", self._value(path))
         node = self._node(path)
         allowed = settings_of(node, group)
@@ -111,7 +130,7 @@ class _Explainer:
                 continue
             self._unknown_key(path, node, allowed, key)
 
-    def _not_indented(self, path: Path_, group: dict[str, Any], node: Schema, key: str) -> str | None:
+    def _not_indented(self, path: Where, group: dict[str, Any], node: Schema, key: str) -> str | None:
         """The empty group right above that `key` should stand in."""
         owner: str | None = None
         for other, value in group.items():
@@ -127,7 +146,7 @@ class _Explainer:
         part = inside(node, owner, group)
         return owner if part is not None and key in settings_of(part, {}) else None
 
-    def _beside_its_owner(self, path: Path_) -> None:
+    def _beside_its_owner(self, path: Where) -> None:
         """`prompt: text` where the name of a stage is expected: it and its neighbours belong below the stage above."""
         if not path or path in self.settled or not isinstance(path[-1], str):
             return
@@ -150,15 +169,15 @@ class _Explainer:
         self._add_key(path, "not-indented", message, hint)
         self.settled.update((*around, n) for n in strays)
 
-    def _unknown_key(self, path: Path_, node: Schema, allowed: dict[str, Schema], key: str) -> None:
+    def _unknown_key(self, path: Where, node: Schema, allowed: dict[str, Schema], key: str) -> None:
         title = title_of(node)
         here = (*path, key)
         said = f'"{shown(key)}" is not a setting of {title}.'
-        if _is_key_name(key) and title in ("stt", "llm", "tts", "an agent"):
+        if is_key_name(key) and title in ("stt", "llm", "tts", "an agent"):
             self._pasted_key(here, key, title)
             return
         choices = [name for name in allowed if name not in cast("dict[str, Any]", self._value(path))]
-        exact = _exact(key, allowed)
+        exact = same_name(key, allowed)
         other_places = [place for place in places_of(key) if place != title]
         parent = self._parent_with(path, key)
         if exact is not None:
@@ -171,23 +190,23 @@ class _Explainer:
                 f"{said} It is a setting of {parent}.",
                 f"Move it there, or indent it less if it already stands below the settings of {parent}.",
             )
-        elif other_places and not _close(key, choices, 0.8):
-            self._add_key(here, "wrong-level", f'{said} "{key}" belongs under {_either(other_places[:3])}.')
+        elif other_places and not nearest(key, choices, 0.8):
+            self._add_key(here, "wrong-level", f'{said} "{key}" belongs under {either(other_places[:3])}.')
         else:
-            close = _close(key, choices, 0.6) or _close(key, list(allowed), 0.75)
-            elsewhere = None if close else _close(key, list(_everywhere()), 0.8)
+            close = nearest(key, choices, 0.6) or nearest(key, list(allowed), 0.75)
+            elsewhere = None if close else nearest(key, list(everywhere()), 0.8)
             if close:
                 self._missing_is_said(path, close)
                 self._add_key(here, "unknown-key", f'{said} Did you mean "{close}"?')
             elif elsewhere:
-                where = _either(list(places_of(elsewhere))[:3])
+                where = either(list(places_of(elsewhere))[:3])
                 self._add_key(here, "unknown-key", f'{said} Did you mean "{elsewhere}"? It belongs under {where}.')
             elif " " in key and path and isinstance(path[-1], int):
                 self._add_key(here, "unknown-key", said, "If this is text, put it in double quotes.")
             else:
-                self._add_key(here, "unknown-key", said, f"{_upper(title)} may have: {', '.join(allowed)}.")
+                self._add_key(here, "unknown-key", said, f"{upper(title)} may have: {', '.join(allowed)}.")
 
-    def _parent_with(self, path: Path_, key: str) -> str | None:
+    def _parent_with(self, path: Where, key: str) -> str | None:
         """The group around this one that has such a setting: the line is indented too far."""
         for end in range(len(path) - 1, -1, -1):
             node = self._node(path[:end])
@@ -195,7 +214,7 @@ class _Explainer:
                 return title_of(node)
         return None
 
-    def _pasted_key(self, path: Path_, key: str, title: str) -> None:
+    def _pasted_key(self, path: Where, key: str, title: str) -> None:
         variable = {"stt": "ASSEMBLYAI_API_KEY", "llm": "OPENAI_API_KEY", "tts": "CARTESIA_API_KEY"}.get(title)
         problem = self.source.on_key(
             path,
@@ -220,12 +239,12 @@ class _Explainer:
             )
         )
 
-    def _missing_is_said(self, path: Path_, name: str) -> None:
+    def _missing_is_said(self, path: Where, name: str) -> None:
         self.settled.add((*path, name, "missing"))
 
     # everything else
 
-    def _one(self, path: Path_, error: ValidationError) -> None:
+    def _one(self, path: Where, error: ValidationError) -> None:
         if "propertyNames" in error.absolute_schema_path:
             self._bad_name(path, error)
             return
@@ -249,7 +268,7 @@ class _Explainer:
         else:
             handler(path, error)
 
-    def _bad_name(self, path: Path_, error: ValidationError) -> None:
+    def _bad_name(self, path: Where, error: ValidationError) -> None:
         key = str(error.instance)
         if error.validator == "not":
             self._add_key(
@@ -275,7 +294,7 @@ class _Explainer:
             says = cast("Schema", error.schema).get("x-says", "cannot be a name here")
             self._add_key((*path, key), "bad-name", f'"{shown(key)}" {says}.')
 
-    def _required(self, path: Path_, error: ValidationError) -> None:
+    def _required(self, path: Where, error: ValidationError) -> None:
         group = cast("dict[str, Any]", error.instance)
         node = self._node(path)
         for name in cast("list[str]", error.validator_value):
@@ -292,19 +311,19 @@ class _Explainer:
                 hint = "An item of next has: when and to; or after_tries and to; or otherwise alone."
             else:
                 hint = f"For example: {example}" if example else ""
-            self._add_key(path, "missing", f'{_upper(title)} needs "{name}".', hint)
+            self._add_key(path, "missing", f'{upper(title)} needs "{name}".', hint)
 
     def _was_broken(self, name: str) -> bool:
         """The line with this setting could not be read, and that was said."""
         lines = self.source.lines
         return any(name in lines[n - 1] for n in self.source.broken if n <= len(lines))
 
-    def _type(self, path: Path_, error: ValidationError) -> None:
+    def _type(self, path: Where, error: ValidationError) -> None:
         value: Any = error.instance
         node = self._node(path)
         kinds = types(node)
         name = self._name(path)
-        wanted = _either([_WORDS[kind] for kind in kinds if not (kind == "string" and "x-unit" in node)])
+        wanted = either([_WORDS[kind] for kind in kinds if not (kind == "string" and "x-unit" in node)])
         if "x-unit" in node:
             wanted = "a duration such as " + _example_value(node)
         if value is None:
@@ -326,7 +345,7 @@ class _Explainer:
         else:
             self._text_for_other(path, kinds, name, wanted)
 
-    def _group_for_text(self, path: Path_, group: dict[str, Any], kinds: tuple[str, ...], wanted: str) -> None:
+    def _group_for_text(self, path: Where, group: dict[str, Any], kinds: tuple[str, ...], wanted: str) -> None:
         first = next(iter(group), "")
         if "string" in kinds and len(group) == 1 and isinstance(path[-1], int):
             place = self.source.place((*path, first))
@@ -348,7 +367,7 @@ class _Explainer:
             hint = "Begin each item with a - and a space."
         self._add_key(path, "wrong-type", f"{self._name(path)} must be {wanted}, not a group of settings.", hint)
 
-    def _text_for_other(self, path: Path_, kinds: tuple[str, ...], name: str, wanted: str) -> None:
+    def _text_for_other(self, path: Where, kinds: tuple[str, ...], name: str, wanted: str) -> None:
         place = self.source.place(path)
         typed = self._typed(path)
         bare = str(self._value(path))
@@ -376,18 +395,18 @@ class _Explainer:
             hint = _number_hint(bare, place.style == "quoted")
         self._add_value(path, "wrong-type", f"{name} must be {wanted}, not {typed}.", hint)
 
-    def _enum(self, path: Path_, error: ValidationError) -> None:
+    def _enum(self, path: Where, error: ValidationError) -> None:
         choices = [str(choice) for choice in cast("list[Any]", error.validator_value)]
         value = str(error.instance)
-        close = _exact_value(value, choices) or _close(value, choices, 0.5)
+        close = same_value(value, choices) or nearest(value, choices, 0.5)
         said = f'{self._name(path)} cannot be "{shown(value)}".'
         if len(choices) == 1:
             self._add_value(path, "not-a-choice", f"{said} It can only be {choices[0]}.")
             return
         guess = f' Did you mean "{close}"?' if close else ""
-        self._add_value(path, "not-a-choice", said + guess, f"It can be {_either(choices)}.")
+        self._add_value(path, "not-a-choice", said + guess, f"It can be {either(choices)}.")
 
-    def _range(self, path: Path_, error: ValidationError) -> None:
+    def _range(self, path: Where, error: ValidationError) -> None:
         if not isinstance(error.instance, int | float):
             return
         node = self._node(path)
@@ -399,7 +418,7 @@ class _Explainer:
             said = f"at least {low}{unit}" if low is not None else f"at most {high}{unit}"
         self._add_value(path, "out-of-range", f"{self._name(path)} must be {said}, not {self._typed(path)}.")
 
-    def _pattern(self, path: Path_, error: ValidationError) -> None:
+    def _pattern(self, path: Where, error: ValidationError) -> None:
         node = self._node(path)
         typed = self._typed(path)
         if "x-unit" in node:
@@ -420,17 +439,17 @@ class _Explainer:
                 ),
             )
 
-    def _empty(self, path: Path_, error: ValidationError) -> None:
+    def _empty(self, path: Where, error: ValidationError) -> None:
         self._add_key(path, "no-value", f"{self._name(path)} is empty.", "Fill it in, or remove the line.")
 
-    def _too_long(self, path: Path_, error: ValidationError) -> None:
+    def _too_long(self, path: Where, error: ValidationError) -> None:
         self._add_value(
             path,
             "too-long",
             f"{self._name(path)} has {len(str(error.instance))} characters. The most is {error.validator_value}.",
         )
 
-    def _too_many(self, path: Path_, error: ValidationError) -> None:
+    def _too_many(self, path: Where, error: ValidationError) -> None:
         most = cast("int", error.validator_value)
         items = cast("list[Any]", error.instance)
         self._add_value(
@@ -439,97 +458,19 @@ class _Explainer:
             f"{self._name(path)} has {len(items)} items. The most is {most}, and this is the first beyond.",
         )
 
-    def _repeated(self, path: Path_, error: ValidationError) -> None:
+    def _repeated(self, path: Where, error: ValidationError) -> None:
         items = cast("list[Any]", error.instance)
         for number, item in enumerate(items):
             if item in items[:number]:
                 self._add_value((*path, number), "twice", f'"{item}" is in the list twice.')
 
-    def _add_key(self, path: Path_, code: str, message: str, hint: str = "") -> None:
+    def _add_key(self, path: Where, code: str, message: str, hint: str = "") -> None:
         self.settled.add(path)
         self.problems.append(self.source.on_key(path, code, message, hint))
 
-    def _add_value(self, path: Path_, code: str, message: str, hint: str = "") -> None:
+    def _add_value(self, path: Where, code: str, message: str, hint: str = "") -> None:
         self.settled.add(path)
         self.problems.append(self.source.on_value(path, code, message, hint))
-
-
-def title_of(node: Schema) -> str:
-    """How a group is called in a sentence: an agent, a stage, stt."""
-    return str(resolved(node).get("x-title", "this group"))
-
-
-def shown(text: str) -> str:
-    """A text for a sentence: short, and with what cannot be seen made visible."""
-    text = "".join(c if c.isprintable() or c == " " else f"<U+{ord(c):04X}>" for c in " ".join(text.split(" ")))
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-@cache
-def _everywhere() -> dict[str, tuple[str, ...]]:
-    """Every setting with the groups that have it."""
-    found: dict[str, list[str]] = {}
-
-    def walk(node: Schema) -> None:
-        node = resolved(node)
-        title = str(node.get("x-title", ""))
-        for name, part in settings_of(node, {}).items():
-            if title and title not in found.setdefault(name, []):
-                found[name].append(title)
-            walk(part)
-        for more in ("additionalProperties", "items"):
-            if isinstance(node.get(more), dict):
-                walk(node[more])
-
-    walk(schema())
-    return {name: tuple(titles) for name, titles in found.items()}
-
-
-def places_of(name: str) -> tuple[str, ...]:
-    """The groups that have a setting of exactly this name."""
-    return _everywhere().get(name, ())
-
-
-def _exact(key: str, allowed: dict[str, Schema]) -> str | None:
-    """A name that differs in case, `-` or spaces only, or an older or vendor's name for it."""
-    folded = _folded(key)
-    for name, part in allowed.items():
-        if _folded(name) == folded or folded in [_folded(old) for old in resolved(part).get("x-was", [])]:
-            return name
-    return None
-
-
-def _exact_value(value: str, choices: list[str]) -> str | None:
-    return next((choice for choice in choices if _folded(choice) == _folded(value)), None)
-
-
-def _folded(name: str) -> str:
-    return re.sub(r"[\s_-]+", "", name).lower()
-
-
-def _close(name: str, choices: list[str], cutoff: float) -> str | None:
-    by_low = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(name.lower(), list(by_low), 1, cutoff)
-    return by_low[found[0]] if found else None
-
-
-def closest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The choice a person most likely meant; case, `-` and `_` do not count."""
-    known = list(choices)
-    return _exact_value(name, known) or _close(name, known, cutoff)
-
-
-def _is_key_name(key: str) -> bool:
-    folded = _folded(key)
-    return folded in _KEY_NAMES or folded.endswith("apikey")
-
-
-def _either(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}" if words else "something else"
-
-
-def _upper(title: str) -> str:
-    return title[:1].upper() + title[1:]
 
 
 def _example_value(node: Schema) -> str:

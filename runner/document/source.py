@@ -1,116 +1,92 @@
 """Text in, data with a line and a column for every key and value out.
 
-YAML is read by its events, so that nothing is lost on the way: duplicate keys, what was typed (`off`, not False) and the place
-of everything stay known. Text without quotes stays text; `check.py` makes numbers and yes/no of it where the schema wants
-them. Broken YAML is mended in memory (`mend.py`), so that everything wrong with a file is said at once.
+YAML is read by its events, so that nothing is lost on the way: duplicate keys, what was typed (`off`, not False) and the
+place of everything stay known. Text without quotes stays text; `check.py` makes numbers and true or false of it where the
+schema wants them. Broken YAML is mended in memory, so that everything wrong with a file is said at once.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import yaml
 
-from runner.document.mend import Fault, Mend, before_parsing, cause
-from runner.problem import Problem, Severity
+from runner.document.causes import Fault, cause
+from runner.document.mend import Mend, before_parsing
+from runner.document.places import Place, Source, Spot, Style, Where
+from runner.document.text import MAX_BYTES, size_in_words
+from runner.problem import Problem
 
-MAX_BYTES = 512 * 1024
 MAX_VALUES = 20_000
+
+
 MAX_DEPTH = 30
+
+
 MAX_MENDS = 40
 
-Path_ = tuple[str | int, ...]
-"""Where a value sits in the data: ("stages", "email", "next", 0, "to")."""
-
-Style = Literal["plain", "quoted", "block", "group", "list", "empty"]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
 _EMPTY = ("", "~", "null", "Null", "NULL")
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A piece of one line: line and column from 1, length in characters."""
-
-    line: int
-    column: int
-    length: int
+_NO_SETTINGS = (
+    "An agent file is a group of settings, each with a name, a colon and a value.",
+    "A first line could be: name: support",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a key and its value stand. For an item of a list `key` is the item itself.
+def read(file: Path, text: str, known: frozenset[str] = frozenset()) -> Source:
+    """YAML text to data, places and the problems of the YAML itself. Never raises for what the text contains.
 
-    typed: the value as written, "" for groups and lists.
-    last_line: the line the value ends on, from 1.
+    known: the names of settings; they tell a setting without its colon from a line of text.
     """
-
-    key: Spot
-    value: Spot
-    typed: str
-    style: Style
-    last_line: int = 0
-
-
-@dataclass(slots=True)
-class Source:
-    """One file as it was read.
-
-    lines:    the file as it stands, without line ends.
-    data:     groups as dict, lists as list, text as str, nothing as None.
-    places:   one for every path in `data`.
-    problems: what was wrong with the YAML itself.
-    broken:   lines (from 1) that were mended; whatever else is said about them is a consequence.
-    origin:   "" or what to name instead of a place in the file (`--set stt.mode=fast`), by path.
-    """
-
-    file: Path
-    lines: list[str] = field(default_factory=list[str])
-    data: Any = None
-    places: dict[Path_, Place] = field(default_factory=dict[Path_, Place])
-    problems: list[Problem] = field(default_factory=list[Problem])
-    broken: set[int] = field(default_factory=set[int])
-    origins: dict[Path_, str] = field(default_factory=dict[Path_, str])
-
-    def place(self, path: Path_) -> Place:
-        """The place of `path`, or of the nearest thing around it."""
-        while path and path not in self.places:
-            path = path[:-1]
-        return self.places.get(path) or Place(Spot(1, 1, 1), Spot(1, 1, 1), "", "empty")
-
-    def origin(self, path: Path_) -> str:
-        """`--set ...` when the value at `path` was given there, else ""."""
-        return next((text for at, text in self.origins.items() if path[: len(at)] == at), "")
-
-    def at(
-        self, spot: Spot, code: str, message: str, hint: str = "", severity: Severity = "error", path: Path_ = ()
-    ) -> Problem:
-        """A problem at a spot of this file."""
-        origin = self.origin(path)
-        if origin:
-            return Problem(self.file, 1, 1, dotted(path), code, f"{origin}: {message}", hint, severity, 1, "")
-        snippet = self.lines[spot.line - 1] if 0 < spot.line <= len(self.lines) else ""
-        length = max(1, min(spot.length, len(snippet) - spot.column + 1)) if snippet else 1
-        return Problem(self.file, spot.line, spot.column, dotted(path), code, message, hint, severity, length, snippet)
-
-    def on_key(self, path: Path_, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
-        """A problem at the key of `path`."""
-        return self.at(self.place(path).key, code, message, hint, severity, path)
-
-    def on_value(self, path: Path_, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
-        """A problem at the value of `path`."""
-        return self.at(self.place(path).value, code, message, hint, severity, path)
+    source = Source(file, text.split("\n"))
+    if len(text.encode("utf-8", errors="replace")) > MAX_BYTES:
+        spot = Spot(1, 1, 1)
+        source.problems.append(source.at(spot, "too-big", f"This text is longer than {size_in_words(MAX_BYTES)}."))
+        return source
+    reader = _Reader(source, known)
+    try:
+        root = reader.parse()
+        if root is not None and root.style == "group":
+            source.data = reader.settle(root)
+        elif root is not None:
+            source.problems.append(source.at(root.spot, "not-a-group", *_NO_SETTINGS))
+        elif not source.problems:
+            source.problems.append(source.at(Spot(1, 1, 1), "empty", *_nothing_in(text)))
+    except _UnreadableError:
+        pass
+    return source
 
 
-def dotted(path: Path_) -> str:
-    """`stages.email.stt.keyterms[2]`"""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+def read_value(file: Path, text: str) -> Source:
+    """One value as it would stand after a colon (`--set PATH=VALUE`); what is not YAML is text."""
+    source = Source(file, [text])
+    reader = _Reader(source, frozenset())
+    try:
+        root = reader.parse()
+        source.data = reader.settle(root) if root is not None else None
+    except _UnreadableError:
+        pass
+    if source.problems:
+        spot = Spot(1, 1, len(text) or 1)
+        return Source(file, [text], text, {(): Place(spot, spot, text, "quoted")})
+    return source
+
+
+def _nothing_in(text: str) -> tuple[str, str]:
+    what = "This file holds only comments." if "#" in text else "This file is empty."
+    return what, "Every agent needs at least a prompt. A first line could be: prompt: You are a friendly assistant."
 
 
 @dataclass(slots=True)
@@ -131,144 +107,8 @@ class _Node:
     open: bool = False
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """The file cannot be read any further; the problem is already noted."""
-
-
-def read_file(file: Path) -> tuple[str | None, list[Problem]]:
-    """The text of a file, or None and why not.
-
-    UTF-8 with or without its mark, and UTF-16 with one, are read. Line ends become newlines. A file that is mostly text comes
-    back together with the problem of the characters that are not.
-    """
-
-    def refuse(code: str, message: str, hint: str = "") -> tuple[None, list[Problem]]:
-        return None, [Problem(file, 1, 1, "", code, message, hint)]
-
-    try:
-        if file.is_dir():
-            return refuse("folder", f"{file.name or file} is a folder, not a file.", "Name a file inside it.")
-        size = file.stat().st_size
-        if size > MAX_BYTES:
-            return refuse(
-                "too-big",
-                f"This file is {_bytes(size)}. The most that is read is {_bytes(MAX_BYTES)}.",
-                "Is it the right file?",
-            )
-        raw = file.read_bytes() if file.is_file() else None
-    except FileNotFoundError:
-        return refuse("no-file", "There is no such file.", _nearby(file))
-    except PermissionError:
-        return refuse("unreadable", "This file may not be read by you.", "Change its permissions.")
-    except (OSError, ValueError) as error:
-        return refuse("unreadable", f"This file cannot be read: {getattr(error, 'strerror', None) or error}.")
-    if raw is None:
-        return refuse("unreadable", "This is not an ordinary file.")
-    return decode(file, raw)
-
-
-def decode(file: Path, raw: bytes) -> tuple[str | None, list[Problem]]:
-    """Bytes to text, see `read_file`."""
-    not_text = Problem(file, 1, 1, "", "binary", "This file is not text.", "An agent file is plain text in YAML.")
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        try:
-            return _one_newline(raw.decode("utf-16")), []
-        except UnicodeDecodeError:
-            return None, [not_text]
-    raw = raw.removeprefix(codecs.BOM_UTF8)
-    if b"\0" in raw:
-        return None, [not_text]
-    try:
-        return _one_newline(raw.decode("utf-8")), []
-    except UnicodeDecodeError as error:
-        text = _one_newline(raw.decode("utf-8", errors="replace"))
-        if text.count("\ufffd") > 20 + len(text) // 50:
-            return None, [not_text]
-        before = _one_newline(raw[: error.start].decode("utf-8"))
-        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        return text, [
-            Problem(
-                file,
-                line,
-                column,
-                "",
-                "not-utf-8",
-                "This character is not written in UTF-8.",
-                "Save the file as UTF-8 in your editor.",
-                snippet=text.split("\n")[line - 1],
-            )
-        ]
-
-
-def read(file: Path, text: str, known: frozenset[str] = frozenset()) -> Source:
-    """YAML text to data, places and the problems of the YAML itself. Never raises for what the text contains.
-
-    known: the names of settings; they tell a setting without its colon from a line of text.
-    """
-    source = Source(file, text.split("\n"))
-    if len(text.encode("utf-8", errors="replace")) > MAX_BYTES:
-        spot = Spot(1, 1, 1)
-        source.problems.append(source.at(spot, "too-big", f"This text is longer than {_bytes(MAX_BYTES)}."))
-        return source
-    reader = _Reader(source, known)
-    try:
-        root = reader.parse()
-        if root is None:
-            source.problems.append(source.at(Spot(1, 1, 1), "empty", *_nothing_in(text)))
-        elif root.style in ("plain", "quoted", "block") and not source.problems:
-            source.problems.append(source.at(root.spot, "not-a-group", *_NO_SETTINGS))
-        elif root.style == "list":
-            source.problems.append(source.at(root.spot, "not-a-group", *_NO_SETTINGS))
-        else:
-            source.data = reader.settle(root)
-    except _Unreadable:
-        pass
-    return source
-
-
-def read_value(file: Path, text: str) -> Source:
-    """One value as it would stand after a colon (`--set PATH=VALUE`); what is not YAML is text."""
-    source = Source(file, [text])
-    reader = _Reader(source, frozenset())
-    try:
-        root = reader.parse()
-        source.data = reader.settle(root) if root is not None else None
-    except _Unreadable:
-        pass
-    if source.problems:
-        spot = Spot(1, 1, len(text) or 1)
-        return Source(file, [text], text, {(): Place(spot, spot, text, "quoted")})
-    return source
-
-
-_NO_SETTINGS = (
-    "An agent file is a group of settings, each with a name, a colon and a value.",
-    "A first line could be: name: support",
-)
-
-
-def _nothing_in(text: str) -> tuple[str, str]:
-    what = "This file holds only comments." if "#" in text else "This file is empty."
-    return what, "Every agent needs at least a prompt. A first line could be: prompt: You are a friendly assistant."
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1024 / 1024:.1f} MB" if size >= 1024 * 1024 else f"{size // 1024} KB"
-
-
-def _one_newline(text: str) -> str:
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _nearby(file: Path) -> str:
-    import difflib
-
-    try:
-        names = [p.name for p in file.parent.iterdir()]
-    except OSError:
-        return f"There is no folder {file.parent} either." if not file.parent.exists() else ""
-    close = difflib.get_close_matches(file.name, names, 1, 0.6)
-    return f'Did you mean "{close[0]}"?' if close else ""
 
 
 class _Reader:
@@ -319,11 +159,11 @@ class _Reader:
                 tries[fault.line] = tries.get(fault.line, 0) + 1
                 mend = cause(self.lines, fault, self.known, last_resort=tries[fault.line] > 3)
                 if mend is None or sum(tries.values()) > MAX_MENDS:
-                    raise _Unreadable from None
+                    raise _UnreadableError from None
                 self._apply(mend)
             except yaml.YAMLError:
                 self._note(self.source.at(Spot(1, 1, 1), "binary", "This file is not text."))
-                raise _Unreadable from None
+                raise _UnreadableError from None
             finally:
                 self.source.problems = list(self.found.values())
 
@@ -348,13 +188,13 @@ class _Reader:
         return column
 
     def _spot(self, start: Any, end: Any) -> Spot:
-        line = min(start.line, len(self.lines) - 1)
-        last = end.column if end.line == start.line else len(self.lines[line].rstrip())
+        line: int = min(start.line, len(self.lines) - 1)
+        last: int = end.column if end.line == start.line else len(self.lines[line].rstrip())
         column = self._original(line, start.column)
         return Spot(line + 1, column + 1, max(1, self._original(line, last) - column))
 
     def _tree(self) -> _Node | None:
-        events: Iterator[Any] = yaml.parse("\n".join(self.lines) + "\n", Loader=_LOADER)
+        events: Iterator[Any] = cast("Any", yaml).parse("\n".join(self.lines) + "\n", Loader=_LOADER)
         root: _Node | None = None
         stack: list[_Node] = []
         keys: list[_Node | None] = []
@@ -395,7 +235,7 @@ class _Reader:
                                 node.spot, "too-deep", f"Groups and lists are nested more than {MAX_DEPTH} deep here."
                             )
                         )
-                        raise _Unreadable
+                        raise _UnreadableError
         if root is not None and root.style == "empty":
             return None
         return root
@@ -441,7 +281,7 @@ class _Reader:
         finally:
             self.source.problems = list(self.found.values())
 
-    def _settle(self, node: _Node, path: Path_, key: Spot, depth: int = 0) -> Any:
+    def _settle(self, node: _Node, path: Where, key: Spot, depth: int = 0) -> Any:
         self.count += 1
         if self.count > MAX_VALUES or depth > MAX_DEPTH:
             self._note(
@@ -455,7 +295,7 @@ class _Reader:
                     path=path,
                 )
             )
-            raise _Unreadable
+            raise _UnreadableError
         if node.alias:
             if node.target is None:
                 self._note(
@@ -474,7 +314,7 @@ class _Reader:
                 self._note(
                     self.source.at(node.spot, "circle", f"*{node.alias} stands inside what it repeats.", path=path)
                 )
-                raise _Unreadable
+                raise _UnreadableError
             return self._settle(node.target, path, key, depth + 1)
         typed = node.typed if node.style in ("plain", "quoted", "block") else ""
         self.source.places[path] = Place(key, node.spot, typed, node.style, node.last_line)
@@ -484,7 +324,7 @@ class _Reader:
             return [self._settle(item, (*path, number), item.spot, depth + 1) for number, item in enumerate(node.items)]
         return None if node.style == "empty" else node.text
 
-    def _settle_group(self, node: _Node, path: Path_, depth: int) -> dict[str, Any]:
+    def _settle_group(self, node: _Node, path: Where, depth: int) -> dict[str, Any]:
         data: dict[str, Any] = {}
         seen: dict[str, _Node] = {}
         merged: list[_Node] = []
@@ -536,7 +376,7 @@ class _Reader:
             self._merge(value, path, data, depth)
         return data
 
-    def _merge(self, value: _Node, path: Path_, data: dict[str, Any], depth: int) -> None:
+    def _merge(self, value: _Node, path: Where, data: dict[str, Any], depth: int) -> None:
         """`<<: *name` and `<<: [*a, *b]`: what is written here wins over what is repeated."""
         target = value.target or value
         for part in target.items if target.style == "list" else [value]:

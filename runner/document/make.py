@@ -1,0 +1,167 @@
+"""Data that passed the schema and the rules in, an agent's definition out. Nothing is checked again here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from runner.definition import (
+    AgentDefinition,
+    Greeting,
+    Idle,
+    Limits,
+    Only,
+    Service,
+    Setting,
+    Stage,
+    Transition,
+    Turns,
+    Vad,
+)
+from runner.document.check import Schema, inside, schema, settings_of
+from runner.document.places import Where
+
+Group = dict[str, Any]
+
+
+def made(
+    file: Path,
+    data: Group,
+    variables: Mapping[str, str],
+    prompts: Mapping[Where, tuple[Path, str]],
+    sources: tuple[Path, ...],
+) -> AgentDefinition:
+    """The definition of one file. prompts: the texts of prompt files by the path of the prompt."""
+    return _Maker(file, data, variables, prompts, sources).agent()
+
+
+class _Maker:
+    def __init__(
+        self,
+        file: Path,
+        data: Group,
+        variables: Mapping[str, str],
+        prompts: Mapping[Where, tuple[Path, str]],
+        sources: tuple[Path, ...],
+    ) -> None:
+        self.file = file
+        self.data = data
+        self.variables = variables
+        self.prompts = prompts
+        self.sources = sources
+
+    def agent(self) -> AgentDefinition:
+        data = self.data
+        return AgentDefinition(
+            name=data.get("name") or self.file.stem,
+            file=self.file,
+            prompt=self._prompt(data["prompt"], ("prompt",)),
+            stt=self._service("stt"),
+            llm=self._service("llm"),
+            tts=self._service("tts"),
+            description=data.get("description", ""),
+            variables={**data.get("variables", {}), **self.variables},
+            greeting=self._greeting(),
+            turns=self._turns(),
+            limits=Limits(max_call=_seconds(data.get("limits", {}).get("max_call"))),
+            anywhere=tuple(map(_transition, data.get("anywhere", []))),
+            stages={name: self._stage(name, stage) for name, stage in data.get("stages", {}).items()},
+            sources=self.sources,
+        )
+
+    def _prompt(self, value: str | Group, path: Where) -> str:
+        return value if isinstance(value, str) else self.prompts[path][1]
+
+    def _service(self, name: str) -> Service:
+        node = inside(schema(), name, self.data) or {}
+        given = cast("Group", self.data.get(name, {}))
+        filled = _defaults(settings_of(node, given), given)
+        provider, endpoint = filled.pop("provider"), filled.pop("endpoint", None)
+        return Service(
+            provider,
+            {key: _setting(value) for key, value in filled.items()},
+            endpoint,
+            given=tuple(key for key in given if key not in ("provider", "endpoint")),
+        )
+
+    def _greeting(self) -> Greeting | None:
+        value = self.data.get("greeting")
+        if value is None:
+            return None
+        return Greeting(text=value) if isinstance(value, str) else Greeting(prompt=value["prompt"])
+
+    def _turns(self) -> Turns:
+        node = inside(schema(), "turns", self.data) or {}
+        parts = settings_of(node, {})
+        given = _defaults(parts, cast("Group", self.data.get("turns", {})))
+        vad = _defaults(settings_of(parts["vad"], {}), given.get("vad", {}))
+        smart = given["smart_turn"]
+        stop = _defaults(settings_of(parts["smart_turn"], {}), cast("Group", smart) if isinstance(smart, dict) else {})[
+            "stop_secs"
+        ]
+        idle: Idle | None = None
+        if "idle" in given:
+            wait = _defaults(settings_of(parts["idle"], {}), given["idle"])
+            idle = Idle(float(wait["after"]), wait["say"], wait["tries"], wait.get("goodbye"))
+        return Turns(
+            barge_in=given["barge_in"],
+            vad=Vad(**{name: float(value) for name, value in vad.items()}),
+            smart_turn=bool(smart) if isinstance(smart, bool) else True,
+            smart_turn_stop_secs=float(stop),
+            idle=idle,
+        )
+
+    def _stage(self, name: str, stage: Group) -> Stage:
+        prompt = stage.get("prompt")
+        return Stage(
+            name=name,
+            prompt=None if prompt is None else self._prompt(prompt, ("stages", name, "prompt")),
+            say=stage.get("say"),
+            listen_for=stage.get("listen_for"),
+            stt=_delta(stage.get("stt", {})),
+            llm=_delta(stage.get("llm", {})),
+            tts=_delta(stage.get("tts", {})),
+            next=tuple(map(_transition, stage.get("next", []))),
+            end=stage.get("end", False),
+        )
+
+
+def _defaults(parts: Mapping[str, Schema], given: Group) -> Group:
+    """What was given, and the schema's default where nothing was."""
+    made: Group = {}
+    for name, part in parts.items():
+        if name in given:
+            made[name] = given[name]
+        else:
+            value = inside({"properties": {name: part}}, name, {}) or {}
+            if "default" in value:
+                made[name] = value["default"]
+    return made
+
+
+def _delta(group: Group) -> dict[str, Setting]:
+    return {name: _setting(value) for name, value in group.items()}
+
+
+def _setting(value: Any) -> Setting:
+    if isinstance(value, list):
+        return tuple(map(str, cast("list[Any]", value)))
+    if isinstance(value, dict):
+        return Only(tuple(map(str, cast("Group", value)["only"])))
+    return value
+
+
+def _transition(item: Group) -> Transition:
+    if "otherwise" in item:
+        return Transition(to=item["otherwise"], otherwise=True)
+    return Transition(
+        to=item["to"],
+        when=item.get("when", ""),
+        examples=tuple(item.get("examples", ())),
+        after_tries=item.get("after_tries"),
+    )
+
+
+def _seconds(value: float | int | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,91 @@
+"""How settings are called in sentences, and what a misspelled name was meant to be."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from runner.document.check import Schema, resolved, schema, settings_of
+
+
+def title_of(node: Schema) -> str:
+    """How a group is called in a sentence: an agent, a stage, stt."""
+    return str(resolved(node).get("x-title", "this group"))
+
+
+def shown(text: str) -> str:
+    """A text for a sentence: short, and with what cannot be seen made visible."""
+    text = "".join(c if c.isprintable() or c == " " else f"<U+{ord(c):04X}>" for c in " ".join(text.split(" ")))
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@cache
+def everywhere() -> dict[str, tuple[str, ...]]:
+    """Every setting with the groups that have it."""
+    found: dict[str, list[str]] = {}
+
+    def walk(node: Schema) -> None:
+        node = resolved(node)
+        title = str(node.get("x-title", ""))
+        for name, part in settings_of(node, {}).items():
+            if title and title not in found.setdefault(name, []):
+                found[name].append(title)
+            walk(part)
+        for more in ("additionalProperties", "items"):
+            if isinstance(node.get(more), dict):
+                walk(node[more])
+
+    walk(schema())
+    return {name: tuple(titles) for name, titles in found.items()}
+
+
+def places_of(name: str) -> tuple[str, ...]:
+    """The groups that have a setting of exactly this name."""
+    return everywhere().get(name, ())
+
+
+def same_name(key: str, allowed: dict[str, Schema]) -> str | None:
+    """A name that differs in case, `-` or spaces only, or an older or vendor's name for it."""
+    folded = _folded(key)
+    for name, part in allowed.items():
+        if _folded(name) == folded or folded in [_folded(old) for old in resolved(part).get("x-was", [])]:
+            return name
+    return None
+
+
+def same_value(value: str, choices: list[str]) -> str | None:
+    return next((choice for choice in choices if _folded(choice) == _folded(value)), None)
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).lower()
+
+
+def nearest(name: str, choices: list[str], cutoff: float) -> str | None:
+    by_low = {choice.lower(): choice for choice in choices}
+    found = difflib.get_close_matches(name.lower(), list(by_low), 1, cutoff)
+    return by_low[found[0]] if found else None
+
+
+def closest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The choice a person most likely meant; case, `-` and `_` do not count."""
+    known = list(choices)
+    return same_value(name, known) or nearest(name, known, cutoff)
+
+
+def is_key_name(key: str) -> bool:
+    folded = _folded(key)
+    return folded in _KEY_NAMES or folded.endswith("apikey")
+
+
+_KEY_NAMES = ("apikey", "key", "secret", "authorization", "password", "accesstoken", "token")
+
+
+def either(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}" if words else "something else"
+
+
+def upper(title: str) -> str:
+    return title[:1].upper() + title[1:]

@@ -1,0 +1,95 @@
+"""What was read and where it stands: the words that reading, checking and explaining share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from runner.problem import Problem, Severity
+
+Where = tuple[str | int, ...]
+"""Where a value sits in the data: ("stages", "email", "next", 0, "to")."""
+
+
+Style = Literal["plain", "quoted", "block", "group", "list", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A piece of one line: line and column from 1, length in characters."""
+
+    line: int
+    column: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a key and its value stand. For an item of a list `key` is the item itself.
+
+    typed: the value as written, "" for groups and lists.
+    last_line: the line the value ends on, from 1.
+    """
+
+    key: Spot
+    value: Spot
+    typed: str
+    style: Style
+    last_line: int = 0
+
+
+@dataclass(slots=True)
+class Source:
+    """One file as it was read.
+
+    lines:    the file as it stands, without line ends.
+    data:     groups as dict, lists as list, text as str, nothing as None.
+    places:   one for every path in `data`.
+    problems: what was wrong with the YAML itself.
+    broken:   lines (from 1) that were mended; whatever else is said about them is a consequence.
+    origin:   "" or what to name instead of a place in the file (`--set stt.mode=fast`), by path.
+    """
+
+    file: Path
+    lines: list[str] = field(default_factory=list[str])
+    data: Any = None
+    places: dict[Where, Place] = field(default_factory=dict[Where, Place])
+    problems: list[Problem] = field(default_factory=list[Problem])
+    broken: set[int] = field(default_factory=set[int])
+    origins: dict[Where, str] = field(default_factory=dict[Where, str])
+
+    def place(self, path: Where) -> Place:
+        """The place of `path`, or of the nearest thing around it."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path) or Place(Spot(1, 1, 1), Spot(1, 1, 1), "", "empty")
+
+    def origin(self, path: Where) -> str:
+        """`--set ...` when the value at `path` was given there, else ""."""
+        return next((text for at, text in self.origins.items() if path[: len(at)] == at), "")
+
+    def at(
+        self, spot: Spot, code: str, message: str, hint: str = "", severity: Severity = "error", path: Where = ()
+    ) -> Problem:
+        """A problem at a spot of this file."""
+        origin = self.origin(path)
+        if origin:
+            return Problem(self.file, 1, 1, dotted(path), code, f"{origin}: {message}", hint, severity, 1, "")
+        snippet = self.lines[spot.line - 1] if 0 < spot.line <= len(self.lines) else ""
+        column = min(spot.column, len(snippet) + 1)
+        length = max(1, min(spot.length, len(snippet) - column + 1))
+        return Problem(self.file, spot.line, column, dotted(path), code, message, hint, severity, length, snippet)
+
+    def on_key(self, path: Where, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
+        """A problem at the key of `path`."""
+        return self.at(self.place(path).key, code, message, hint, severity, path)
+
+    def on_value(self, path: Where, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
+        """A problem at the value of `path`."""
+        return self.at(self.place(path).value, code, message, hint, severity, path)
+
+
+def dotted(path: Where) -> str:
+    """`stages.email.stt.keyterms[2]`"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
