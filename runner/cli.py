@@ -261,7 +261,13 @@ def _parser(name: str, description: str, epilog: str) -> argparse.ArgumentParser
 class _Pairs(argparse.Action):
     """NAME=VALUE, several times, into a dictionary."""
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
         name, equals, value = str(values).partition("=")
         if not equals or not name:
             parser.error(f"{option_string} takes NAME=VALUE, not {values!r}")

@@ -121,13 +121,14 @@ def change(before: Effective | None, after: Effective) -> Change:
     if before is None or before.ways != after.ways:
         found.append(FieldChange("next", before and before.ways, after.ways, "next turn"))
     found.extend(_record_changes("turns.vad", before and before.turns.vad, after.turns.vad, "now"))
-    for name, when in (("idle", "now"), ("barge_in", "next call"), ("smart_turn", "next call")):
+    turns: dict[str, When] = {
+        "idle": "now",
+        "barge_in": "next call",
+        "smart_turn": "next call",
+        "smart_turn_stop_secs": "next call",
+    }
+    for name, when in turns.items():
         found.extend(_value_change(f"turns.{name}", before and before.turns, after.turns, name, when))
-    found.extend(
-        _value_change(
-            "turns.smart_turn_stop_secs", before and before.turns, after.turns, "smart_turn_stop_secs", "next call"
-        )
-    )
     found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
     return Change(tuple(found))
 
@@ -186,7 +187,7 @@ def _service_changes(part: Part, before: Service | None, after: Service) -> Iter
     if before is None or before.endpoint != after.endpoint:
         yield FieldChange(f"{part}.endpoint", before and before.endpoint, after.endpoint, "next call")
     table = PROVIDERS[part, after.provider].fields
-    old = before.settings if before else {}
+    old: Mapping[str, Setting] = before.settings if before else {}
     for name, field in table.items():
         if old.get(name) != after.settings.get(name):
             yield FieldChange(f"{part}.{name}", old.get(name), after.settings.get(name), field.when)

@@ -37,7 +37,7 @@ def set_up(level: str | None, environment: Environment) -> None:
         diagnose=False,
         backtrace=False,
     )
-    logging.basicConfig(handlers=[_ToLoguru()], level=max(logging.getLevelName(chosen) if chosen != "TRACE" else 5, 5))
+    logging.basicConfig(handlers=[_ToLoguru()], level=logging.getLevelNamesMapping().get(chosen, logging.NOTSET))
 
 
 def state_folder() -> Path:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
-from pipecat.flows import NodeConfig
+from pipecat.flows import FlowsFunctionSchema, NodeConfig
 from pipecat.frames.frames import LLMContextFrame, TTSSpeakFrame
-from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 
 from runner.compiler.stages import END, ENTER, StageFlow, functions_of, node, way_of_last_resort
-from runner.definition import BACK, AgentDefinition, Transition
+from runner.definition import BACK, AgentDefinition, Stage, Transition
 from runner.effective import Change, Effective, change, effective
 from runner.events import AgentVersion, CallerSaid, Listener, StageEntered
 
@@ -40,7 +40,7 @@ class Conversation:
     """
 
     def __init__(self, agent: AgentDefinition, *, version: int, listener: Listener, choose: Chooser | None) -> None:
-        self._agent = agent
+        self._agent: AgentDefinition = agent
         self._version = version
         self._listener = listener
         self._choose = choose
@@ -78,7 +78,8 @@ class Conversation:
         if greeting and greeting.text:
             await parts.queue_frame(TTSSpeakFrame(greeting.text, append_to_context=True))
         elif greeting and greeting.prompt:
-            opening = {"role": "developer", "content": f"The call begins now and you speak first. {greeting.prompt}"}
+            text = f"The call begins now and you speak first. {greeting.prompt}"
+            opening: LLMContextMessage = {"role": "developer", "content": text}
             await parts.ask_model(LLMContextFrame(context=LLMContext(messages=[*context.messages, opening])))
 
     async def heard(self, said: str, frame: LLMContextFrame) -> LLMContextFrame | None:
@@ -120,7 +121,7 @@ class Conversation:
         if stage is not None and stage not in agent.stages:
             agent = replace(agent, stages={**agent.stages, stage: self._agent.stages[stage]})
         if stage is None and agent.first_stage is not None:
-            agent = replace(agent, stages={}, anywhere=())
+            agent = replace(agent, stages=dict[str, Stage](), anywhere=())
         before, now = self._now, effective(agent, stage)
         changed = change(before, now)
         self._agent, self._version, self._now = agent, version, now
@@ -151,12 +152,12 @@ class Conversation:
         ways = () if self._choose else tuple(way for way in coming.ways if way not in self._agent.anywhere)
         return node(coming, functions_of(ways, self._take))
 
-    def _functions(self) -> list:
+    def _functions(self) -> list[FlowsFunctionSchema]:
         if self._choose is not None:
             return []
         return list(functions_of([w for w in self._now.ways if w not in self._agent.anywhere], self._take))
 
-    def _anywhere(self) -> list:
+    def _anywhere(self) -> list[FlowsFunctionSchema]:
         if self._choose is not None:
             return []
         return [

@@ -23,6 +23,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 
 from runner.compiler import services
 from runner.compiler.caller import CallerTurns
@@ -81,6 +82,8 @@ class Compiled:
     async def finish(self, reason: str) -> None:
         """End the call when all that was said before is out."""
         self.reason = reason
+        if self.spoken:
+            await self.worker.queue_frame(RTVIServerMessageFrame(data={"type": "end", "reason": reason}))
         await self.worker.queue_frame(EndFrame())
 
     async def ask_model(self, frame: LLMContextFrame) -> None:

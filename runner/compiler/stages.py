@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
-from pipecat.flows import FlowArgs, FlowManager, FlowsFunctionSchema, NodeConfig
+from pipecat.flows import ActionConfig, FlowArgs, FlowManager, FlowsFunctionSchema, NodeConfig
 from pipecat.frames.frames import LLMSetToolsFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 
@@ -38,7 +39,10 @@ class StageFlow(FlowManager):
     would drop a transition that is already under way.
     """
 
+    _anywhere: Sequence[FlowsFunctionSchema] = ()
+
     def set_global_functions(self, functions: Sequence[FlowsFunctionSchema]) -> None:
+        self._anywhere = functions
         self._global_functions = list(functions)
 
     async def replace_functions(self, functions: Sequence[FlowsFunctionSchema]) -> None:
@@ -52,10 +56,8 @@ class StageFlow(FlowManager):
         return LLMContext(messages=list(context.messages), tools=await self._tools(functions), tool_choice="required")
 
     async def _tools(self, functions: Sequence[FlowsFunctionSchema]) -> ToolsSchema:
-        tools = [*self._global_functions, *functions]
-        return ToolsSchema(
-            standard_tools=[await self._create_function_schema(t) for t in tools if isinstance(t, FlowsFunctionSchema)]
-        )
+        tools = [*self._anywhere, *functions]
+        return ToolsSchema(standard_tools=[await self._create_function_schema(tool) for tool in tools])
 
 
 def node(now: Effective, functions: Sequence[FlowsFunctionSchema], *, opening: bool = False) -> NodeConfig:
@@ -66,13 +68,13 @@ def node(now: Effective, functions: Sequence[FlowsFunctionSchema], *, opening: b
     """
     config: NodeConfig = {
         "name": now.stage or "conversation",
-        "task_messages": [],
+        "task_messages": list[dict[str, Any]](),
         "functions": list(functions),
-        "pre_actions": [{"type": ENTER, "stage": now.stage, "opening": opening}],
+        "pre_actions": [cast(ActionConfig, {"type": ENTER, "stage": now.stage, "opening": opening})],
         "respond_immediately": now.asks and now.say is None and not opening,
     }
     if now.end:
-        config["post_actions"] = [{"type": END, "stage": now.stage}]
+        config["post_actions"] = [cast(ActionConfig, {"type": END, "stage": now.stage})]
     return config
 
 

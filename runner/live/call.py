@@ -6,11 +6,13 @@ Comes in: a definition, a carrier, keys. Goes out: events. A call holds one froz
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame, LLMMessagesAppendFrame, TTSSpeakFrame
 from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, UserBotLatencyObserver
+from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
@@ -66,7 +68,7 @@ class Call:
         self._connect_events(latency)
 
     @property
-    def worker(self):
+    def worker(self) -> PipelineWorker:
         return self._compiled.worker
 
     @property
@@ -142,7 +144,7 @@ class Call:
         if message and self._compiled.spoken and not self._over.is_set():
             self._spawn(self._compiled.worker.queue_frame(RTVIServerMessageFrame(data=message)))
 
-    def _spawn(self, work) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

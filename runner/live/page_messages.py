@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.events import AgentVersion, CallEnded, Event, StageEntered, Trouble, TurnLatency
+from runner.events import AgentVersion, Event, StageEntered, Trouble, TurnLatency
 
 
 def as_message(event: Event) -> dict[str, Any] | None:
@@ -22,7 +22,5 @@ def as_message(event: Event) -> dict[str, Any] | None:
             }
         case Trouble(text):
             return {"type": "problem", "message": text}
-        case CallEnded(reason):
-            return {"type": "end", "reason": reason}
         case _:
             return None

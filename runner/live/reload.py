@@ -84,7 +84,7 @@ class Agents:
     @property
     def files(self) -> frozenset[Path]:
         """Every file that an agent was read from."""
-        return frozenset().union(*(agent.sources for agent in self._agents.values())) if self._agents else frozenset()
+        return frozenset[Path]().union(*(agent.sources for agent in self._agents.values()))
 
     async def take(self, changed: frozenset[Path]) -> list[Saved]:
         """Read again the agents that one of these files belongs to."""

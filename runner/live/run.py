@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,8 +93,7 @@ class _House:
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         watching = asyncio.create_task(self._watch(watcher))
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.01)
+        await asyncio.wait({serving, asyncio.create_task(server.up.wait())}, return_when=asyncio.FIRST_COMPLETED)
         room = await self._daily_call(stop)
         self._banner()
         stopping = asyncio.create_task(stop.wait())
@@ -195,10 +194,18 @@ class _House:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its own signal handling: Ctrl-C ends calls first."""
+    """Uvicorn without its own signal handling, because Ctrl-C ends calls first. `up`: it answers from now on."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 

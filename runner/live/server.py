@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
@@ -214,7 +214,7 @@ async def _json(request: Request) -> dict[str, Any]:
         raise HTTPException(400, "The request's body is not JSON.") from None
     if not isinstance(body, dict):
         raise HTTPException(400, "The request's body is not a JSON object.")
-    return body
+    return cast("dict[str, Any]", body)
 
 
 def _sse(item: dict[str, Any]) -> str:

@@ -96,6 +96,10 @@ class Switchboard:
             tts=choices["tts"].local,
             model=self._model.address if self._model and choices["llm"].local else None,
         )
+
+        def tell(event: Event) -> None:
+            self._on_event(call, event)
+
         call = Call(
             agent,
             version,
@@ -104,7 +108,7 @@ class Switchboard:
             keys=self._environment.keys,
             here=here,
             choose=self._chooser() if choices["llm"].local else None,
-            listener=lambda event: self._on_event(call, event),
+            listener=tell,
             writer=writer,
             forget=self._calls.discard,
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipecat.frames.frames import LLMUpdateSettingsFrame, STTUpdateSettingsFrame, TTSUpdateSettingsFrame
-from pipecat.services.llm_service import LLMService
+from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
@@ -37,7 +37,7 @@ def build_stt(now: Effective, keys: Mapping[str, str], here: Here) -> STTService
     return assemblyai.build(now.stt, key=_key("stt", now, keys), barge_in=now.turns.barge_in)
 
 
-def build_llm(now: Effective, keys: Mapping[str, str], here: Here) -> LLMService:
+def build_llm(now: Effective, keys: Mapping[str, str], here: Here) -> OpenAILLMService:
     if here.model:
         base_url, model = here.model
         return openai.build_local(now.llm, base_url=base_url, model=model, prompt=now.prompt)

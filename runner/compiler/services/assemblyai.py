@@ -13,6 +13,8 @@ from pipecat.transcriptions.language import Language
 from runner.catalog import PROVIDERS
 from runner.definition import Service, Setting
 
+VENDOR = "wss://streaming.assemblyai.com/v3/ws"
+
 _FIELDS = PROVIDERS["stt", "assemblyai"].fields
 _LIVE = {field.wire for field in _FIELDS.values() if field.when == "now" and field.wire}
 _SPEAKER_REVISION = "SpeakerRevision"
@@ -55,7 +57,7 @@ def build(service: Service, *, key: str, barge_in: bool) -> AssemblyAIEars:
         vad_force_turn_endpoint=service.settings.get("turn_detection") != "assemblyai",
         should_interrupt=barge_in,
         settings=_settings(service, _FIELDS),
-        **({"api_endpoint_base_url": service.endpoint} if service.endpoint else {}),
+        api_endpoint_base_url=service.endpoint or VENDOR,
     )
 
 

@@ -11,6 +11,8 @@ from pipecat.services.cartesia.tts import CartesiaTTSService, GenerationConfig
 from runner.catalog import PROVIDERS
 from runner.definition import Service
 
+VENDOR = "wss://api.cartesia.ai/tts/websocket"
+
 _FIELDS = PROVIDERS["tts", "cartesia"].fields
 _GENERATION = tuple(name for name, field in _FIELDS.items() if field.wire == "generation_config")
 
@@ -20,7 +22,7 @@ def build(service: Service, *, key: str) -> CartesiaTTSService:
     return CartesiaTTSService(
         api_key=key,
         settings=_settings(service, _FIELDS),
-        **({"url": service.endpoint} if service.endpoint else {}),
+        url=service.endpoint or VENDOR,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection
 from typing import Any
 
@@ -20,8 +21,8 @@ def build(service: Service, *, key: str, prompt: str) -> OpenAILLMService:
     return OpenAILLMService(
         api_key=key,
         settings=_settings(service, _FIELDS, prompt),
-        **({"base_url": service.endpoint} if service.endpoint else {}),
-        **({"service_tier": str(tier)} if tier is not None else {}),
+        base_url=service.endpoint,
+        service_tier=str(tier) if tier is not None else None,
     )
 
 
@@ -63,5 +64,4 @@ def _settings(service: Service, names: Collection[str], prompt: str | None) -> O
 def warm() -> None:
     """Load what the first request would load: the OpenAI package imports its chat resources lazily, which costs the first
     turn of a process some 150 ms (Pipecat 1.14, measured)."""
-    import openai.resources.chat
-    import openai.resources.chat.completions  # noqa: F401
+    importlib.import_module("openai.resources.chat.completions")
