@@ -165,8 +165,8 @@ class OpenAIEmulator(Emulator):
         except RefusedError as refusal:
             record.status = refusal.status
             return web.json_response(refusal.body, status=refusal.status, headers=fault.headers if fault else None)
-        except (asyncio.CancelledError, ConnectionError):
-            record.abandoned = not (fault and fault.kind == "cut")
+        except asyncio.CancelledError:
+            record.abandoned = True
             raise
         finally:
             record.finished_at = time.monotonic()
@@ -207,6 +207,24 @@ class OpenAIEmulator(Emulator):
 
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
+        try:
+            await self._stream(response, record, reply, fault, head, usage)
+        except ConnectionError:
+            record.abandoned = True
+        except _CutError:
+            if request.transport:
+                request.transport.close()
+        return response
+
+    async def _stream(
+        self,
+        response: web.StreamResponse,
+        record: Request,
+        reply: Reply,
+        fault: Fault | None,
+        head: dict[str, Any],
+        usage: dict[str, Any],
+    ) -> None:
         options = record.body.get("stream_options") or {}
         with_usage: dict[str, Any] = {"usage": None} if options.get("include_usage") else {}
         head = head | {"object": "chat.completion.chunk"}
@@ -218,7 +236,9 @@ class OpenAIEmulator(Emulator):
         await send({"role": "assistant", "content": "" if reply.text or not reply.calls else None, "refusal": None})
         for delta in _deltas(reply, len(self.requests)):
             if fault and record.pieces >= fault.after:
-                await self._break(request, fault)
+                if fault.kind == "cut":
+                    raise _CutError
+                await asyncio.Event().wait()
             await send(delta)
             record.pieces += 1
             await asyncio.sleep(self.piece_delay)
@@ -226,14 +246,10 @@ class OpenAIEmulator(Emulator):
         if with_usage:
             await _event(response, head | {"choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
-        await response.write_eof()
-        return response
 
-    async def _break(self, request: web.Request, fault: Fault) -> None:
-        if fault.kind == "cut" and request.transport:
-            request.transport.abort()
-            raise ConnectionResetError("cut by the test")
-        await asyncio.Event().wait()
+
+class _CutError(Exception):
+    """The test ordered the connection to break here."""
 
 
 def answer_from_request(body: dict[str, Any]) -> str:

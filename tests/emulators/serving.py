@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -117,7 +117,7 @@ class Emulator:
         await self.stop()
 
     @contextmanager
-    def in_thread(self, port: int = 0) -> Iterator[Self]:
+    def in_thread(self, port: int = 0) -> Generator[Self]:
         """Runs in a thread and event loop of its own, for tests that start `runner` as a process."""
         ready, problems = threading.Event(), list[BaseException]()
         ending: asyncio.Event | None = None

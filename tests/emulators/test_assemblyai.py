@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -60,24 +60,24 @@ class Client:
 
 @asynccontextmanager
 async def session(
-    emulator: AssemblyAIEmulator, headers: dict[str, str] | None = None, **query: str
-) -> AsyncIterator[Client]:
+    emulator: AssemblyAIEmulator, query: dict[str, str] | None = None, headers: dict[str, str] = KEY
+) -> AsyncGenerator[Client]:
     async with (
         aiohttp.ClientSession() as http,
-        http.ws_connect(emulator.url, params=query, headers=KEY if headers is None else headers) as socket,
+        http.ws_connect(emulator.url, params=query, headers=headers) as socket,
     ):
         yield Client(socket)
 
 
 @asynccontextmanager
-async def begun(emulator: AssemblyAIEmulator, **query: str) -> AsyncIterator[Client]:
-    async with session(emulator, **query) as client:
+async def begun(emulator: AssemblyAIEmulator, **query: str) -> AsyncGenerator[Client]:
+    async with session(emulator, query) as client:
         assert (await client.next())["type"] == "Begin"
         yield client
 
 
 async def test_begin_repeats_the_configuration() -> None:
-    async with AssemblyAIEmulator() as emulator, session(emulator, speech_model="universal-3-5-pro") as client:
+    async with AssemblyAIEmulator() as emulator, session(emulator, {"speech_model": "universal-3-5-pro"}) as client:
         begin = await client.next()
     assert begin["configuration"]["model"] == "universal-3-5-pro"
     assert begin["configuration"]["mode"] == "balanced"
@@ -93,7 +93,7 @@ async def test_begin_repeats_the_configuration() -> None:
     ],
 )
 async def test_bad_key_is_refused_after_the_upgrade(headers: dict[str, str], text: str) -> None:
-    async with AssemblyAIEmulator(key="a-key") as emulator, session(emulator, headers) as client:
+    async with AssemblyAIEmulator(key="a-key") as emulator, session(emulator, headers=headers) as client:
         messages, code = await client.until_closed()
     assert messages == [{"type": "Error", "error_code": 1008, "error": f"Unauthorized Connection: {text}"}]
     assert code == 1008
@@ -127,7 +127,7 @@ async def test_bad_key_is_refused_after_the_upgrade(headers: dict[str, str], tex
     ],
 )
 async def test_bad_parameter_ends_the_session_with_3006(name: str, value: str) -> None:
-    async with AssemblyAIEmulator() as emulator, session(emulator, **{name: value}) as client:
+    async with AssemblyAIEmulator() as emulator, session(emulator, {name: value}) as client:
         messages, code = await client.until_closed()
         assert emulator.session.close_code == 3006
     assert messages[0]["error"].startswith(f"User Input Validation Error: Invalid '{name}'")

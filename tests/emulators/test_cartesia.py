@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,7 +50,7 @@ class Client:
 
 
 @asynccontextmanager
-async def session(emulator: CartesiaEmulator) -> AsyncIterator[Client]:
+async def session(emulator: CartesiaEmulator) -> AsyncGenerator[Client]:
     async with (
         aiohttp.ClientSession() as http,
         http.ws_connect(emulator.url, headers=HEADERS) as socket,
