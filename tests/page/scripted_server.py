@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +142,7 @@ class Script:
             await self.rtvi("bot-ready", {"version": "2.2.0"})
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Script]:
+    async def running(self) -> AsyncGenerator[Script, None]:
         config = uvicorn.Config(
             self.app(),
             host="127.0.0.1",

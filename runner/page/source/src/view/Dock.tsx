@@ -67,9 +67,12 @@ function Status() {
         data-state={phase.value}
         data-activity={running ? activity.value : ""}
         data-transport={transportName.value}
-        role="status"
       >
         {stateText()}
+      </span>
+      {/* Who speaks changes too often to be read out; the transcript announces the start and the end. */}
+      <span class="hidden" role="status">
+        {phase.value === "connecting" && "Connecting"}
       </span>
       <span class="stage" hidden={!running || !stage.value}>
         <span class="hidden">Stage </span>
