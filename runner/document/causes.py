@@ -52,6 +52,27 @@ def cause(lines: list[str], fault: Fault, known: frozenset[str], *, last_resort:
     return _indentation(lines, number, inside) or _unknown(number, lines[number])
 
 
+def glued_lines(lines: list[str]) -> list[Mend]:
+    """A file in which no colon has a space after it is one text to YAML: its lines that were meant as settings."""
+    return [
+        _glued(n, line, found) for n, line in enumerate(lines) if (found := _BARE_KEY.match(line, parts(line).start))
+    ]
+
+
+def _glued(number: int, line: str, found: re.Match[str]) -> Mend:
+    key, rest = found.group("key"), found.group("rest").strip()
+    at = found.end("key")
+    return Mend(
+        number,
+        found.start(),
+        len(line.rstrip()) - found.start(),
+        "space-after-colon",
+        f'There is no space after the colon of "{key}".',
+        f"Write: {key}: {rest}",
+        [Change(number, line[: at + 1] + " " + line[at + 1 :], at + 1, 1)],
+    )
+
+
 def _unclosed_quote(lines: list[str], fault: Fault, number: int, inside: set[int]) -> Mend | None:
     stop = len(lines) - 1 if "quoted" in fault.words else number
     for start in range(stop + 1):
@@ -207,16 +228,7 @@ def _no_colon(lines: list[str], number: int, known: frozenset[str]) -> Mend:
     part = parts(line)
     glued = _BARE_KEY.match(line, part.start)
     if glued:
-        at = part.start + len(glued.group("key"))
-        return Mend(
-            number,
-            part.start,
-            len(line.rstrip()) - part.start,
-            "space-after-colon",
-            f'There is no space after the colon of "{glued.group("key")}".',
-            f"Write: {glued.group('key')}: {glued.group('rest').strip()}",
-            [Change(number, line[: at + 1] + " " + line[at + 1 :], at + 1, 1)],
-        )
+        return _glued(number, line, glued)
     above = line_above(lines, number)
     if above is not None and BLOCK.match(lines[above][parts(lines[above]).value_at :]):
         changes: list[Change] = []

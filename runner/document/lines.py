@@ -12,6 +12,10 @@ INVISIBLE = "\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff\u3000"
 _KEY = re.compile(r"""(?P<key>"[^"]*"|'[^']*'|[^\s"'#\[\]{},|>&*!%@`:-](?:[^:#]|:(?=\S)|(?<=\S)#)*?)\s*:(?=\s|$)""")
 
 
+_LONGEST_KEY = 300
+_SPACE = " \t" + INVISIBLE
+_INDENT = re.compile(f"[{_SPACE}]*")
+_DASHES = re.compile(f"(?:-[{_SPACE}]+(?=[^{_SPACE}]))*")
 BLOCK = re.compile(r"(?:[&!]\S+\s+)*[|>][0-9+-]*\s*(?:#.*)?$")
 
 
@@ -28,15 +32,11 @@ class Parts:
 
 def parts(line: str) -> Parts:
     """`  - to: goodbye  # x` -> indent 2, start 4, key `to`, value `goodbye`."""
-    space = " \t" + INVISIBLE
-    indent = len(line) - len(line.lstrip(space))
-    start = indent
-    while line[start : start + 1] == "-" and line[start + 1 : start + 2].strip(space) == "":
-        rest = line[start + 1 :]
-        if not rest.strip(space):
-            return Parts(indent, start, None, len(line), "")
-        start += 1 + len(rest) - len(rest.lstrip(space))
-    found = _KEY.match(line, start)
+    indent = _INDENT.match(line).end()  # pyright: ignore[reportOptionalMemberAccess]: it matches nothing, too
+    start = _DASHES.match(line, indent).end()  # pyright: ignore[reportOptionalMemberAccess]
+    if line[start:].rstrip(_SPACE) == "-":
+        return Parts(indent, start, None, len(line), "")
+    found = _KEY.match(line, start, start + _LONGEST_KEY)
     key = found.group("key").strip("\"'") if found else None
     at = found.end() if found else start
     at += len(line[at:]) - len(line[at:].lstrip(" \t"))

@@ -19,6 +19,8 @@ from runner.document.source import read
 from runner.document.text import read_file
 from runner.problem import Problem, in_order
 
+MAX_PROBLEMS = 100
+
 Group = dict[str, Any]
 
 
@@ -60,7 +62,7 @@ def load(
     source = read(file, text, known_names())
     problems.extend(source.problems)
     if source.data is None:
-        return Loaded(None, tuple(in_order(problems)), (file,))
+        return Loaded(None, _readable(problems), (file,))
     problems.extend(set_all(source, settings or {}))
     data, missing = fit(source, os.environ if env is None else env)
     found = missing + explain(source, data, faults(data))
@@ -72,7 +74,7 @@ def load(
         found = [p for p in found if p.is_error]
     problems.extend(found)
     sources = (file, *prompts.files)
-    ordered = tuple(in_order(_once(problems)))
+    ordered = _readable(problems)
     if any(problem.is_error for problem in ordered):
         return Loaded(None, ordered, sources)
     return Loaded(made(file, data, variables or {}, prompts.texts, sources), ordered, sources)
@@ -93,8 +95,14 @@ def agent_files(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def _once(problems: list[Problem]) -> list[Problem]:
-    return list({(p.file, p.line, p.column, p.code, p.message): p for p in problems}.values())
+def _readable(problems: list[Problem]) -> tuple[Problem, ...]:
+    """In order, each once, and not more than anybody reads."""
+    ordered = in_order({(p.file, p.line, p.column, p.code, p.message): p for p in problems}.values())
+    if len(ordered) <= MAX_PROBLEMS:
+        return tuple(ordered)
+    more = ordered[MAX_PROBLEMS]
+    said = f"There are {len(ordered) - MAX_PROBLEMS} more problems from here on."
+    return (*ordered[:MAX_PROBLEMS], Problem(more.file, more.line, 1, "", "more", said, "Mend those above first."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,4 +88,4 @@ def either(words: list[str]) -> str:
 
 
 def upper(title: str) -> str:
-    return title[:1].upper() + title[1:]
+    return title[:1].upper() + title[1:] if " " in title else f'"{title}"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,9 @@ from runner.problem import Problem, Severity
 Where = tuple[str | int, ...]
 """Where a value sits in the data: ("stages", "email", "next", 0, "to")."""
 
+
+PASTED_KEY = re.compile(r"\b(sk-[A-Za-z0-9_-]{16,}|sk_car_[A-Za-z0-9]{8,})")
+"""OpenAI's and Cartesia's keys by their looks. No problem ever repeats one."""
 
 Style = Literal["plain", "quoted", "block", "group", "list", "empty"]
 
@@ -73,13 +77,17 @@ class Source:
         self, spot: Spot, code: str, message: str, hint: str = "", severity: Severity = "error", path: Where = ()
     ) -> Problem:
         """A problem at a spot of this file."""
-        origin = self.origin(path)
+        message, hint = PASTED_KEY.sub("...", message), PASTED_KEY.sub("...", hint)
+        origin = PASTED_KEY.sub("...", self.origin(path))
         if origin:
             return Problem(self.file, 1, 1, dotted(path), code, f"{origin}: {message}", hint, severity, 1, "")
         snippet = self.lines[spot.line - 1] if 0 < spot.line <= len(self.lines) else ""
         column = min(spot.column, len(snippet) + 1)
         length = max(1, min(spot.length, len(snippet) - column + 1))
-        return Problem(self.file, spot.line, column, dotted(path), code, message, hint, severity, length, snippet)
+        masked = PASTED_KEY.sub("...", snippet)
+        if masked != snippet:
+            length = 1
+        return Problem(self.file, spot.line, column, dotted(path), code, message, hint, severity, length, masked)
 
     def on_key(self, path: Where, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
         """A problem at the key of `path`."""

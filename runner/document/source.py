@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import yaml
 
-from runner.document.causes import Fault, cause
+from runner.document.causes import Fault, cause, glued_lines
 from runner.document.mend import Mend, before_parsing
 from runner.document.places import Place, Source, Spot, Style, Where
 from runner.document.text import MAX_BYTES, size_in_words
@@ -28,6 +28,8 @@ MAX_DEPTH = 30
 
 
 MAX_MENDS = 40
+MAX_LINES_AGAIN = 100_000
+"""How many lines may be parsed again after mends, so that a big broken file is answered at once, too."""
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -144,7 +146,12 @@ class _Reader:
             self.anchors = {}
             kept = dict(self.found)
             try:
-                return self._tree()
+                root = self._tree()
+                glued = glued_lines(self.lines) if root is not None and root.style == "plain" else []
+                if not glued:
+                    return root
+                for mend in glued:
+                    self._apply(mend)
             except yaml.MarkedYAMLError as error:
                 self.found = kept
                 mark, context = error.problem_mark or error.context_mark, error.context_mark
@@ -158,7 +165,7 @@ class _Reader:
                 )
                 tries[fault.line] = tries.get(fault.line, 0) + 1
                 mend = cause(self.lines, fault, self.known, last_resort=tries[fault.line] > 3)
-                if mend is None or sum(tries.values()) > MAX_MENDS:
+                if mend is None or sum(tries.values()) > min(MAX_MENDS, MAX_LINES_AGAIN // len(self.lines)):
                     raise _UnreadableError from None
                 self._apply(mend)
             except yaml.YAMLError:

@@ -89,6 +89,6 @@ def _nearby(file: Path) -> str:
     try:
         names = [p.name for p in file.parent.iterdir()]
     except OSError:
-        return f"There is no folder {file.parent} either." if not file.parent.exists() else ""
+        return f'There is no folder "{file.parent.name}" either.' if not file.parent.exists() else ""
     close = difflib.get_close_matches(file.name, names, 1, 0.6)
     return f'Did you mean "{close[0]}"?' if close else ""

@@ -8,12 +8,10 @@ from pathlib import Path
 
 from runner.document.check import known_names
 from runner.document.names import closest, shown
-from runner.document.places import Spot, Where
+from runner.document.places import PASTED_KEY, Spot, Where
 from runner.document.rules.view import Agent, group_of
 from runner.problem import Problem
 from runner.prompts import PromptError, render, undeclared
-
-_PASTED_KEY = re.compile(r"\b(sk-[A-Za-z0-9_-]{16,}|sk_car_[A-Za-z0-9]{8,})")
 
 
 def template_names(agent: Agent) -> Iterator[Problem]:
@@ -128,16 +126,10 @@ def lost_text(agent: Agent) -> Iterator[Problem]:
 
 def pasted_keys(agent: Agent) -> Iterator[Problem]:
     for path, text, _ in agent.texts():
-        if _PASTED_KEY.search(text):
-            place = agent.source.place(path)
-            line = agent.source.lines[place.value.line - 1]
-            yield Problem(
-                agent.source.file,
-                place.value.line,
-                place.value.column,
-                "",
+        if PASTED_KEY.search(text):
+            yield agent.source.on_value(
+                path,
                 "key-in-file",
                 "This looks like a secret key. Keys are never written into an agent file.",
                 "Write it into the file .env, and make a new key if others have seen this one.",
-                snippet=_PASTED_KEY.sub("...", line),
             )
