@@ -63,9 +63,8 @@ def _settings(model: str) -> xllamacpp.CommonParams:
     settings.endpoint_slots = False
     settings.cors_origins = "http://127.0.0.1"
     settings.cors_credentials = False
-    threads = min(4, os.cpu_count() or 1)
-    settings.cpuparams.n_threads = threads
-    settings.cpuparams_batch.n_threads = threads
+    # The threads wait for each other by spinning: with one for each of two busy processors an answer took up to 20 s.
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 1) // 2)
     settings.sampling.temp = 0.4
     return settings
 
