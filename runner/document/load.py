@@ -134,6 +134,8 @@ def _prompt_files(source: Source, data: Any) -> _Prompts:
                 source.on_value(at, "prompt-file", f'The file "{name}" cannot be used. {why}.', problem.hint)
             )
             continue
+        if not text.strip():
+            found.problems.append(source.on_value((*path, "file"), "prompt-file", f'The file "{name}" is empty.'))
         found.problems.extend(problems)
         found.texts[path] = (file, text)
     return found

@@ -18,7 +18,7 @@ import yaml
 from runner.document.causes import Fault, cause, glued_lines
 from runner.document.mend import Mend, before_parsing
 from runner.document.places import Place, Source, Spot, Style, Where
-from runner.document.text import MAX_BYTES, size_in_words
+from runner.document.text import MAX_BYTES, one_newline, size_in_words
 from runner.problem import Problem
 
 MAX_VALUES = 20_000
@@ -52,6 +52,7 @@ def read(file: Path, text: str, known: frozenset[str] = frozenset()) -> Source:
 
     known: the names of settings; they tell a setting without its colon from a line of text.
     """
+    text = one_newline(text)
     source = Source(file, text.split("\n"))
     if len(text.encode("utf-8", errors="replace")) > MAX_BYTES:
         spot = Spot(1, 1, 1)
@@ -67,7 +68,8 @@ def read(file: Path, text: str, known: frozenset[str] = frozenset()) -> Source:
         elif not source.problems:
             source.problems.append(source.at(Spot(1, 1, 1), "empty", *_nothing_in(text)))
     except _UnreadableError:
-        pass
+        if not source.problems:
+            source.problems.append(source.at(Spot(1, 1, 1), "unreadable", "This file cannot be read as YAML."))
     return source
 
 
@@ -176,7 +178,6 @@ class _Reader:
 
     def _note(self, problem: Problem) -> None:
         self.found.setdefault((problem.line, problem.column, problem.code), problem)
-        self.source.problems = list(self.found.values())
 
     def _apply(self, mend: Mend) -> None:
         if mend.message and mend.line + 1 not in self.source.broken:

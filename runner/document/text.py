@@ -48,19 +48,19 @@ def decode(file: Path, raw: bytes) -> tuple[str | None, list[Problem]]:
     not_text = Problem(file, 1, 1, "", "binary", "This file is not text.", "An agent file is plain text in YAML.")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
-            return _one_newline(raw.decode("utf-16")), []
+            return one_newline(raw.decode("utf-16")), []
         except UnicodeDecodeError:
             return None, [not_text]
     raw = raw.removeprefix(codecs.BOM_UTF8)
     if b"\0" in raw:
         return None, [not_text]
     try:
-        return _one_newline(raw.decode("utf-8")), []
+        return one_newline(raw.decode("utf-8")), []
     except UnicodeDecodeError as error:
-        text = _one_newline(raw.decode("utf-8", errors="replace"))
+        text = one_newline(raw.decode("utf-8", errors="replace"))
         if text.count("\ufffd") > 20 + len(text) // 50:
             return None, [not_text]
-        before = _one_newline(raw[: error.start].decode("utf-8"))
+        before = one_newline(raw[: error.start].decode("utf-8"))
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
         return text, [
             Problem(
@@ -77,10 +77,12 @@ def decode(file: Path, raw: bytes) -> tuple[str | None, list[Problem]]:
 
 
 def size_in_words(size: int) -> str:
+    """`4.8 MB`, `512 KB`."""
     return f"{size / 1024 / 1024:.1f} MB" if size >= 1024 * 1024 else f"{size // 1024} KB"
 
 
-def _one_newline(text: str) -> str:
+def one_newline(text: str) -> str:
+    """Text without a byte order mark, every line end a newline."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
