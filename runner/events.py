@@ -40,10 +40,11 @@ class StageEntered:
 
 @dataclass(frozen=True, slots=True)
 class AgentVersion:
-    """The call goes on with another version of its file."""
+    """The call goes on with another version of its file. `changes`: what differs for this call, in plain words."""
 
     version: int
     stage: str | None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class _Paint:
 
 def _block(problem: Problem, paint: _Paint) -> str:
     shade = "31" if problem.is_error else "33"
-    lines = [paint("1", f"{_from_here(problem.file)}:{problem.line}:{problem.column}")]
+    lines = [paint("1", f"{short_path(problem.file)}:{problem.line}:{problem.column}")]
     if problem.snippet.strip():
         snippet, column, length = _window(problem)
         number = f"{problem.line:>5} | "
@@ -133,7 +133,7 @@ def _wide(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1
 
 
-def _from_here(file: Path) -> str:
+def short_path(file: Path) -> str:
     try:
         return str(file.relative_to(Path.cwd()))
     except (ValueError, OSError):

@@ -68,7 +68,7 @@ class Terminal:
             case StageEntered(left, stage, version):
                 came = f"{left} -> {stage}" if left else stage
                 self.line(f"{who}[stage] {came} (version {version})", _DIM)
-            case AgentVersion(version, _):
+            case AgentVersion(version, _, _):
                 self.line(f"{who}[version] the call goes on with version {version}", _DIM)
             case TurnLatency(seconds, parts):
                 named = ", ".join(f"{what} {secs * 1000:.0f}" for what, secs, _ in parts)

@@ -19,6 +19,7 @@ from runner.compiler.stages import END, ENTER, StageFlow, functions_of, node, wa
 from runner.definition import BACK, AgentDefinition, Stage, Transition
 from runner.effective import Change, Effective, change, effective
 from runner.events import AgentVersion, CallerSaid, Listener, StageEntered
+from runner.wording import plan
 
 Chooser = Callable[[str, Sequence[Transition]], Transition | None]
 """What the caller said and the ways out that have a `when` -> the way meant, or None. May take some milliseconds."""
@@ -57,6 +58,11 @@ class Conversation:
         return self._now
 
     @property
+    def begun(self) -> bool:
+        """Whether the caller is there."""
+        return self._begun
+
+    @property
     def version(self) -> int:
         return self._version
 
@@ -85,9 +91,12 @@ class Conversation:
     async def heard(self, said: str, frame: LLMContextFrame) -> LLMContextFrame | None:
         """A finished turn of the caller, before the model is asked.
 
-        Returns the request to make, or None when another stage was entered and makes its own.
+        Returns the request to make, or None when none is to be made: another stage was entered and makes its own, or the
+        call is ending and what the caller says into the goodbye gets no answer.
         """
         self._tell(CallerSaid(text=said, stage=self._now.stage, version=self._version))
+        if self._now.end:
+            return None
         ways = self._now.ways
         if not ways:
             return frame
@@ -131,7 +140,7 @@ class Conversation:
             flow.set_global_functions(self._anywhere())
             if self._begun and self._choose is None:
                 await flow.replace_functions(self._functions())
-        self._tell(AgentVersion(version=version, stage=stage))
+        self._tell(AgentVersion(version=version, stage=stage, changes=tuple(plan(changed))))
         return changed
 
     def _used_up(self, way: Transition) -> bool:

@@ -24,6 +24,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
+from pipecat.services.openai.llm import OpenAILLMService
 
 from runner.compiler import services
 from runner.compiler.caller import CallerTurns
@@ -54,7 +55,7 @@ class Compiled:
     worker: PipelineWorker
     context: LLMContext
     pair: LLMContextAggregatorPair
-    llm: FrameProcessor
+    llm: OpenAILLMService
     stt: FrameProcessor | None
     tts: FrameProcessor | None
     here: Here
@@ -85,6 +86,10 @@ class Compiled:
         if self.spoken:
             await self.worker.queue_frame(RTVIServerMessageFrame(data={"type": "end", "reason": reason}))
         await self.worker.queue_frame(EndFrame())
+
+    async def close(self) -> None:
+        """Release what outlives the pipeline: Pipecat 1.14 leaves the model's HTTP connections open."""
+        await self.llm._client.close()
 
     async def ask_model(self, frame: LLMContextFrame) -> None:
         """A request that passes by the caller's side of the pipeline."""

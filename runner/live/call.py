@@ -11,7 +11,7 @@ from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame, LLMMessagesAppendFrame, TTSSpeakFrame
-from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, UserBotLatencyObserver
+from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, MeasuredFrom, UserBotLatencyObserver
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
@@ -91,6 +91,7 @@ class Call:
             self._over.set()
             self._ready.set()
             self._tell(CallEnded(self._compiled.reason))
+            await self._compiled.close()
             if self._forget:
                 self._forget(self)
 
@@ -102,6 +103,15 @@ class Call:
         if not self._limit and (limit := self.conversation.now.limits.max_call):
             self._limit = asyncio.get_running_loop().call_later(limit, self._too_long)
         await self.conversation.begin(self._compiled.context)
+
+    def give_up_unless_begun(self, seconds: float) -> None:
+        """End the call when nobody has come after so many seconds."""
+
+        def nobody_came() -> None:
+            if not self.conversation.begun:
+                self._spawn(self.cancel("nobody came"))
+
+        asyncio.get_running_loop().call_later(seconds, nobody_came)
 
     async def hear_typed(self, text: str) -> None:
         """A turn the caller typed."""
@@ -180,6 +190,8 @@ class Call:
 
         @latency.event_handler("on_latency_breakdown")
         async def measured(_: object, breakdown: LatencyBreakdown) -> None:
+            if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
+                return
             parts = tuple((part.label, part.duration_secs, part.owner) for part in breakdown.contributions)
             self._tell(TurnLatency(breakdown.total_secs, parts))
 

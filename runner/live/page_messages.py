@@ -12,8 +12,8 @@ def as_message(event: Event) -> dict[str, Any] | None:
     match event:
         case StageEntered(left, stage, version):
             return {"type": "stage", "from": left, "to": stage, "version": version}
-        case AgentVersion(version, _):
-            return {"type": "version", "version": version}
+        case AgentVersion(version, _, changes):
+            return {"type": "version", "version": version, "changes": list(changes)}
         case TurnLatency(seconds, parts):
             return {
                 "type": "latency",

@@ -24,7 +24,7 @@ from runner.live.reload import Agents, LiveAgent, ReloadMode, Saved
 from runner.live.server import News, build_app, describe
 from runner.live.switchboard import Switchboard
 from runner.live.watch import Watcher
-from runner.problem import Problem, print_problems
+from runner.problem import Problem, print_problems, short_path
 from runner.selection import Mode
 from runner.terminal import Terminal, wants_color
 from runner.wording import plan
@@ -163,13 +163,13 @@ class _House:
     def _banner(self) -> None:
         terminal, switchboard = self._terminal, self._switchboard
         for agent in self._agents:
-            title = f"runner {__version__}: {agent.name}, version {agent.version} ({_shown(agent.path)})"
+            title = f"runner {__version__}: {agent.name}, version {agent.version} ({short_path(agent.path)})"
             terminal.banner(title, [(c, switchboard.describe(c)) for c in switchboard.choices(agent.definition)])
         token = f"?token={self._access.token}" if self._access.token else ""
         address = f"http://{_for_links(self._options.host)}:{self._options.port}/{token}"
         terminal.line()
         terminal.line(f"  Talk to it:  {address}")
-        terminal.line(f"  Change it:   edit {_shown(next(iter(self._agents)).path)} and save, also while you talk")
+        terminal.line(f"  Change it:   edit {short_path(next(iter(self._agents)).path)} and save, also while you talk")
         terminal.line("  Stop:        Ctrl-C")
         terminal.line("ready")
         if self._options.browser and sys.stdout.isatty():
@@ -237,9 +237,3 @@ def _for_links(host: str) -> str:
     if host in ("0.0.0.0", "::"):
         return "localhost"
     return f"[{host}]" if ":" in host else host
-
-
-def _shown(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)

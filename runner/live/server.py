@@ -31,10 +31,14 @@ from runner.live.access import Access
 from runner.live.call import Call
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
+from runner.problem import short_path
 
 _PAGE = Path(__file__).resolve().parent.parent / "page" / "static"
 _CLIENT_READY_SECS = 3.0
 """How long the greeting waits for a client that never says it is ready."""
+
+_NOBODY_CAME_SECS = 20.0
+"""A page that could not connect by WebRTC goes on by websocket; the call that waits for it is given up after this time."""
 
 _KEEP_ALIVE_SECS = 15.0
 
@@ -180,9 +184,17 @@ def describe(agent: LiveAgent, switchboard: Switchboard) -> dict[str, Any]:
         "description": agent.definition.description,
         "version": agent.version,
         "stages": list(agent.definition.stages),
-        "problems": [{**problem.as_json(), "snippet": problem.snippet} for problem in agent.problems],
+        "problems": [
+            {
+                **problem.as_json(),
+                "file": short_path(problem.file),
+                "snippet": problem.snippet,
+                "length": problem.length,
+            }
+            for problem in agent.problems
+        ],
         "services": [
-            {"part": choice.part, "name": switchboard.describe(choice), "why": choice.why}
+            {"part": choice.part, "name": switchboard.describe(choice), "why": choice.why, "local": choice.local}
             for choice in switchboard.choices(agent.definition)
         ],
     }
@@ -190,6 +202,7 @@ def describe(agent: LiveAgent, switchboard: Switchboard) -> dict[str, Any]:
 
 async def _take_call(switchboard: Switchboard, agent: LiveAgent, transport: Any, carrier: str) -> Call:
     call = await switchboard.place(agent.definition, agent.version, transport, carrier)
+    call.give_up_unless_begun(_NOBODY_CAME_SECS)
 
     @call.worker.rtvi.event_handler("on_client_ready")
     async def ready(*_: object) -> None:
