@@ -1,0 +1,276 @@
+"""Wrong values in, sentences out: what was typed, what was expected, what to type."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from jsonschema import ValidationError
+
+from runner.document.check import Schema, resolved, schema_at, settings_of, types
+from runner.document.names import either, nearest, same_value, shown
+from runner.document.places import Source, Where
+from runner.problem import Problem
+
+_WORDS = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a group of settings",
+}
+
+
+_YES = ("yes", "on", "y", "ja", "1")
+
+
+_NO = ("no", "off", "n", "0")
+
+
+class ValueProblems:
+    """Collects problems of values. settled: paths of which the cause has been said."""
+
+    def __init__(self, source: Source, data: object) -> None:
+        self.source = source
+        self.data = data
+        self.problems: list[Problem] = []
+        self.settled: set[Where] = set()
+
+    def _position(self, path: Where) -> tuple[int, int]:
+        key = self.source.place(path).key
+        return key.line, key.column
+
+    def _node(self, path: Where) -> Schema:
+        return schema_at(self.data, path) or {}
+
+    def _value(self, path: Where) -> Any:
+        value: Any = self.data
+        for part in path:
+            value = value[part]
+        return value
+
+    def _typed(self, path: Where) -> str:
+        """The value as it was typed, shortened."""
+        place = self.source.places.get(path)
+        typed = place.typed if place is not None and place.typed else str(self._value(path))
+        typed = " ".join(typed.split())
+        return typed if len(typed) <= 60 else typed[:57] + "..."
+
+    def _name(self, path: Where) -> str:
+        """How a value is called: "barge_in", an item of "keyterms"."""
+        if not path:
+            return "The file"
+        last = path[-1]
+        if isinstance(last, str):
+            return f'"{last}"'
+        return f'Item {last + 1} of "{next((p for p in reversed(path) if isinstance(p, str)), "")}"'
+
+    def one(self, path: Where, error: ValidationError) -> None:
+        """What the schema refuses about the value at `path`."""
+        kind = str(error.validator)
+        handler = {
+            "type": self._type,
+            "enum": self._enum,
+            "minimum": self._range,
+            "maximum": self._range,
+            "pattern": self._pattern,
+            "minLength": self._empty,
+            "minItems": self._empty,
+            "minProperties": self._empty,
+            "maxLength": self._too_long,
+            "maxItems": self._too_many,
+            "uniqueItems": self._repeated,
+        }.get(kind)
+        if handler is None:
+            self._add_value(path, "not-valid", f"{self._name(path)} is not right here.")
+        else:
+            handler(path, error)
+
+    def _type(self, path: Where, error: ValidationError) -> None:
+        value: Any = error.instance
+        node = self._node(path)
+        kinds = types(node)
+        name = self._name(path)
+        wanted = either([_WORDS[kind] for kind in kinds if not (kind == "string" and "x-unit" in node)])
+        if "x-unit" in node:
+            wanted = "a duration such as " + _example_value(node)
+        if value is None:
+            if path and (*path,) not in self.settled:
+                hint = (
+                    "Write its settings below it, indented by two more spaces, or remove the line."
+                    if "object" in kinds and "string" not in kinds
+                    else f"For example: {example_line(str(path[-1]), node)}"
+                )
+                self._add_key(path, "no-value", f"{name} has no value.", hint)
+            return
+        if isinstance(value, dict):
+            self._group_for_text(path, cast("dict[str, Any]", value), kinds, wanted)
+        elif isinstance(value, list):
+            hint = "Remove the - at the beginning of the lines below it." if "object" in kinds else ""
+            if kinds == ("string",):
+                hint = "Write one text, without [ ] and without -."
+            self._add_key(path, "wrong-type", f"{name} must be {wanted}, not a list.", hint)
+        else:
+            self._text_for_other(path, kinds, name, wanted)
+
+    def _group_for_text(self, path: Where, group: dict[str, Any], kinds: tuple[str, ...], wanted: str) -> None:
+        first = next(iter(group), "")
+        if "string" in kinds and len(group) == 1 and isinstance(path[-1], int):
+            place = self.source.place((*path, first))
+            colon = place.key.column + place.key.length
+            line = self.source.lines[place.key.line - 1]
+            text = f"{first}: {group[first]}" if isinstance(group[first], str) else line[place.key.column - 1 :]
+            self.problems.append(
+                self.source.at(
+                    type(place.key)(place.key.line, colon, 1),
+                    "colon-in-text",
+                    "This text has a colon in it, and YAML takes what stands before it for the name of a setting.",
+                    f'Put the whole text in double quotes: - "{shown(text)}"',
+                    path=path,
+                )
+            )
+            return
+        hint = f'Is the indentation of "{first}" right?' if first else ""
+        if "array" in kinds:
+            hint = "Begin each item with a - and a space."
+        self._add_key(path, "wrong-type", f"{self._name(path)} must be {wanted}, not a group of settings.", hint)
+
+    def _text_for_other(self, path: Where, kinds: tuple[str, ...], name: str, wanted: str) -> None:
+        place = self.source.place(path)
+        typed = self._typed(path)
+        bare = str(self._value(path))
+        hint = ""
+        if "array" in kinds:
+            hint = f"Write: {path[-1]}: [{typed}]" if isinstance(path[-1], str) else ""
+        elif "object" in kinds:
+            glued = re.match(r"([A-Za-z_]\w*):(\S.*)$", bare)
+            if glued and glued.group(1) in settings_of(self._node(path), {}):
+                self._add_value(
+                    path,
+                    "space-after-colon",
+                    f'There is no space after the colon of "{glued.group(1)}".',
+                    f"Write: {glued.group(1)}: {glued.group(2)}",
+                )
+                return
+            hint = "Write its settings below it, each on a line of its own, indented by two more spaces."
+            wanted = "a group of settings" if kinds == ("object",) else wanted
+        elif "boolean" in kinds:
+            low = bare.lower()
+            hint = "Type: true" if low in _YES else "Type: false" if low in _NO else ""
+            if place.style == "quoted" and low in ("true", "false"):
+                hint = f"Without quotes: {low}"
+        elif "number" in kinds or "integer" in kinds:
+            hint = _number_hint(bare, place.style == "quoted")
+        self._add_value(path, "wrong-type", f"{name} must be {wanted}, not {typed}.", hint)
+
+    def _enum(self, path: Where, error: ValidationError) -> None:
+        choices = [str(choice) for choice in cast("list[Any]", error.validator_value)]
+        value = str(error.instance)
+        close = same_value(value, choices) or nearest(value, choices, 0.5)
+        said = f'{self._name(path)} cannot be "{shown(value)}".'
+        if len(choices) == 1:
+            self._add_value(path, "not-a-choice", f"{said} It can only be {choices[0]}.")
+            return
+        guess = f' Did you mean "{close}"?' if close else ""
+        self._add_value(path, "not-a-choice", said + guess, f"It can be {either(choices)}.")
+
+    def _range(self, path: Where, error: ValidationError) -> None:
+        if not isinstance(error.instance, int | float):
+            return
+        node = self._node(path)
+        low, high = node.get("minimum"), node.get("maximum")
+        unit = {"s": " seconds", "ms": " milliseconds"}.get(str(node.get("x-unit")), "")
+        if low is not None and high is not None:
+            said = f"from {low} to {high}{unit}"
+        else:
+            said = f"at least {low}{unit}" if low is not None else f"at most {high}{unit}"
+        self._add_value(path, "out-of-range", f"{self._name(path)} must be {said}, not {self._typed(path)}.")
+
+    def _pattern(self, path: Where, error: ValidationError) -> None:
+        node = self._node(path)
+        typed = self._typed(path)
+        if "x-unit" in node:
+            plain = "seconds" if node["x-unit"] == "s" else "milliseconds"
+            self._add_value(
+                path,
+                "not-a-duration",
+                f"{self._name(path)} must be a duration, not {typed}.",
+                f"Write a number ({plain}), or a number with ms, s, m or h: {_example_value(node)}",
+            )
+        else:
+            says = node.get("x-says", "is not written as it should be")
+            self._add_value(
+                path,
+                "bad-text",
+                f"{self._name(path)} {says}, not {typed}.".replace(
+                    ", and nothing else, not", ", and nothing else; this is"
+                ),
+            )
+
+    def _empty(self, path: Where, error: ValidationError) -> None:
+        self._add_key(path, "no-value", f"{self._name(path)} is empty.", "Fill it in, or remove the line.")
+
+    def _too_long(self, path: Where, error: ValidationError) -> None:
+        self._add_value(
+            path,
+            "too-long",
+            f"{self._name(path)} has {len(str(error.instance))} characters. The most is {error.validator_value}.",
+        )
+
+    def _too_many(self, path: Where, error: ValidationError) -> None:
+        most = cast("int", error.validator_value)
+        items = cast("list[Any]", error.instance)
+        self._add_value(
+            (*path, most),
+            "too-many",
+            f"{self._name(path)} has {len(items)} items. The most is {most}, and this is the first beyond.",
+        )
+
+    def _repeated(self, path: Where, error: ValidationError) -> None:
+        items = cast("list[Any]", error.instance)
+        for number, item in enumerate(items):
+            if item in items[:number]:
+                self._add_value((*path, number), "twice", f'"{item}" is in the list twice.')
+
+    def _add_key(self, path: Where, code: str, message: str, hint: str = "") -> None:
+        self.settled.add(path)
+        self.problems.append(self.source.on_key(path, code, message, hint))
+
+    def _add_value(self, path: Where, code: str, message: str, hint: str = "") -> None:
+        self.settled.add(path)
+        self.problems.append(self.source.on_value(path, code, message, hint))
+
+
+def _example_value(node: Schema) -> str:
+    examples = resolved(node).get("examples", [])
+    first = next((e for e in examples if isinstance(e, str)), examples[0] if examples else "")
+    return str(first).lower() if isinstance(first, bool) else str(first)
+
+
+def example_line(name: str, node: Schema | None) -> str:
+    """`speed: 1.1`, from the schema's own examples; "" when there is none of one line."""
+    if node is None:
+        return ""
+    examples = resolved(node).get("examples", [])
+    if not examples or isinstance(examples[0], dict):
+        return ""
+    value = examples[0]
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return f"{name}: [{', '.join(map(str, items))}]" if all(isinstance(i, str) for i in items) else ""
+    return f"{name}: {str(value).lower() if isinstance(value, bool) else value}"
+
+
+def _number_hint(text: str, quoted: bool) -> str:
+    if re.fullmatch(r"[-+]?\d+(\.\d+)?", text):
+        if quoted:
+            return f"Without quotes: {text}"
+        if re.match(r"[-+]?0\d", text):
+            return f"Without the leading 0: {text.lstrip('0') or '0'}"
+        return ""
+    if re.fullmatch(r"\d+,\d+", text):
+        return f"With a point: {text.replace(',', '.')}"
+    if re.fullmatch(r"\d+(\.\d+)?\s*%", text):
+        return f"Write it as a part of 1: {float(text.rstrip('% ')) / 100:g}"
+    return "Digits only, without a unit." if text[:1].isdigit() else ""
