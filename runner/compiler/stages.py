@@ -95,7 +95,15 @@ def _function(way: Transition, name: str, when: str, take: Take) -> FlowsFunctio
 
     examples = "".join(f'\n- "{example}"' for example in way.examples)
     description = f"{when}\nFor example:{examples}" if examples else when
-    return FlowsFunctionSchema(name=name, description=description, properties={}, required=[], handler=chosen)
+    return FlowsFunctionSchema(
+        name=name,
+        description=description,
+        properties={},
+        required=[],
+        handler=chosen,
+        # Flows' default makes it a tool that answers later, and Pipecat 1.14 then adds a page about such tools to the prompt.
+        cancel_on_interruption=True,
+    )
 
 
 def _free_name(stage: str, taken: set[str]) -> str:
