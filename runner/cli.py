@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
 
 if TYPE_CHECKING:
+    from runner.catalog import Part
     from runner.environment import Environment
     from runner.live.reload import Agents
 
     Work = Callable[[Agents, Environment], Coroutine[Any, Any, int]]
 
 _COMMANDS = ("check", "chat")
-_LOCAL_EXTRA = 'pip install "voice-agent-runner[local]"'
 
 _RUN_EXAMPLE = """examples:
   runner agents/support.yaml                 talk to it in the browser, edit it while you talk
@@ -50,11 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
+        _close_output()
         return 0
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 2
     except Exception:
-        return _our_fault()
+        return _our_fault([Path(argument) for argument in arguments if not argument.startswith("-")])
 
 
 def _check(arguments: Sequence[str]) -> int:
@@ -72,8 +74,11 @@ def _check(arguments: Sequence[str]) -> int:
     from runner.environment import Environment
     from runner.problem import Problem, print_problems
 
-    environment = Environment(options.paths)
     files = _files(options.paths, agent_files)
+    if not files:
+        return _usage(f"{_listed(options.paths)}: no agent files (*.yaml).")
+    environment = Environment(files)
+    _tell_troubles(environment)
     problems: list[Problem] = []
     for file in files:
         problems.extend(load(file, variables=options.var, settings=options.set, env=environment.values).problems)
@@ -86,6 +91,7 @@ def _check(arguments: Sequence[str]) -> int:
         print(print_problems(problems, color=wants_color(sys.stdout)))
     else:
         print(f"{len(files)} {'agent' if len(files) == 1 else 'agents'}, no problems.")
+    sys.stdout.flush()
     return 1 if failed else 0
 
 
@@ -113,7 +119,7 @@ def _chat(arguments: Sequence[str]) -> int:
 
         return await chat(agents, environment, services=options.services, as_json=options.json)
 
-    return _live(work, files, options)
+    return _live(work, files, options, needed=("llm",))
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -126,7 +132,7 @@ def _run(arguments: Sequence[str]) -> int:
         "agent", metavar="AGENT|FOLDER", type=Path, nargs="?", help="an agent file, or a folder of them"
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1: this machine only)")
-    parser.add_argument("--port", type=int, default=7860, help="the port of the page (7860)")
+    parser.add_argument("--port", type=_port, default=7860, help="the port of the page; 0: any free one (7860)")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     parser.add_argument(
         "--reload",
@@ -177,34 +183,27 @@ def _run(arguments: Sequence[str]) -> int:
             environment,
         )
 
-    return _live(work, files, options)
+    return _live(work, files, options, needed=("stt", "llm", "tts"))
 
 
-def _live(work: Work, files: Sequence[Path], options: argparse.Namespace) -> int:
-    """Do what needs Pipecat. What a person can mend is answered before Pipecat is loaded, which takes seconds."""
+def _live(work: Work, files: Sequence[Path], options: argparse.Namespace, *, needed: Collection[Part]) -> int:
+    """Do what needs Pipecat. What a person can mend is answered before Pipecat is loaded, which takes seconds.
+
+    needed: the parts of an agent that the call will have; a typed one neither hears nor speaks.
+    """
     from runner.environment import Environment
     from runner.live.reload import Agents, reader
     from runner.logs import set_up
-    from runner.selection import KeysMissing, choose_services
+    from runner.selection import why_not
 
     environment = Environment(files)
+    _tell_troubles(environment)
     agents = Agents(reader(options.var, options.set, lambda: environment.values))
     if not _open_all(agents, files):
         return 1
-    try:
-        choices = [
-            choice for a in agents for choice in choose_services(a.definition, environment.keys, options.services)
-        ]
-    except KeysMissing as missing:
-        print(f"Without keys: {', '.join(missing.names)}. Set them in the environment or in .env.", file=sys.stderr)
+    if refusal := why_not([agent.definition for agent in agents], environment.keys, options.services, needed):
+        print(refusal, file=sys.stderr)
         return 1
-    if any(choice.local for choice in choices):
-        from runner.local import missing
-
-        if missing():
-            names = ", ".join(dict.fromkeys(choice.key for choice in choices if choice.local))
-            print(f"{names} not set. Set it, or install what speaks without keys:\n  {_LOCAL_EXTRA}", file=sys.stderr)
-            return 1
     set_up(options.log_level, environment)
     import asyncio
 
@@ -212,15 +211,13 @@ def _live(work: Work, files: Sequence[Path], options: argparse.Namespace) -> int
         return asyncio.run(work(agents, environment))
     except Exception as error:
         match type(error).__name__:
-            case "PortTaken":
-                again = f"runner {files[0]} --port {options.port + 1}"
-                print(
-                    f"Port {options.port} is in use, perhaps by another runner. Stop that one, or take another port:"
-                    f"\n  {again}",
-                    file=sys.stderr,
-                )
+            case "CannotListen":
+                other = getattr(error, "other_port", None)
+                print(f"{error}\n  runner {options.agent} --port {other}" if other else error, file=sys.stderr)
             case "DailyKeyMissing":
                 print("A Daily room needs DAILY_API_KEY in the environment or in .env.", file=sys.stderr)
+            case "ModelError" | "WeightsError":
+                print(error, file=sys.stderr)
             case _:
                 raise
         return 1
@@ -256,6 +253,12 @@ def _parser(name: str, description: str, epilog: str) -> argparse.ArgumentParser
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def _port(typed: str) -> int:
+    if not typed.isdecimal() or int(typed) > 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {typed!r}")
+    return int(typed)
 
 
 class _Pairs(argparse.Action):
@@ -298,7 +301,7 @@ def _add_log_level(parser: argparse.ArgumentParser) -> None:
         "--log-level",
         choices=("trace", "debug", "info", "warning", "error"),
         default=None,
-        help="also log what happens inside; debug and trace hold prompts and what callers say (RUNNER_LOG, warning)",
+        help="also log what happens inside; debug and trace hold prompts and what callers say (RUNNER_LOG, error)",
     )
 
 
@@ -307,12 +310,26 @@ def _usage(sentence: str) -> int:
     return 2
 
 
-def _our_fault() -> int:
-    """Write the traceback to a file, apologise, exit 3."""
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def _tell_troubles(environment: Environment) -> None:
+    for trouble in environment.troubles:
+        print(trouble, file=sys.stderr)
+
+
+def _close_output() -> None:
+    """Nobody reads standard output any more: what is still to be written at exit goes nowhere (Python's `signal` page)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _our_fault(agents: Sequence[Path]) -> int:
+    """Write the traceback to a file, apologise, exit 3. agents: beside them may be a `.env` whose keys stay out of it."""
     from runner.environment import Environment
     from runner.logs import state_folder
 
-    text = Environment().masked(traceback.format_exc())
+    text = Environment(agents).masked(traceback.format_exc())
     file = state_folder() / f"fault-{time.strftime('%Y%m%d-%H%M%S')}.log"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ ENV_FILE = ".env"
 class Environment:
     """The process's environment, and beneath it what `.env` says. Read once, and again when `.env` was saved.
 
-    files: every `.env` that is looked for: in the current folder, beside the agents, and one folder above them.
+    files:    every `.env` that is looked for: in the current folder, beside the agents, and one folder above them.
+    troubles: a sentence for each `.env` that cannot be used.
     """
 
     def __init__(self, agents: Iterable[Path] = ()) -> None:
@@ -24,18 +26,30 @@ class Environment:
             folders += [folder, folder.parent]
         self.files = tuple(dict.fromkeys(folder / ENV_FILE for folder in folders))
         self.values: Mapping[str, str] = {}
+        self.troubles: tuple[str, ...] = ()
         self.read()
 
     def read(self) -> None:
         """Read again. Empty values count as not set, because `.env.example` is a list of empty ones."""
         values: dict[str, str] = {}
+        troubles: list[str] = []
         for file in self.files:
-            if file.is_file():
-                from dotenv import dotenv_values
+            if not file.is_file():
+                continue
+            try:
+                text = file.read_text(encoding="utf-8-sig")
+            except OSError as error:
+                troubles.append(f"{file} cannot be read: {error.strerror}.")
+                continue
+            except UnicodeDecodeError:
+                troubles.append(f"{file} is not written in UTF-8. Save it as UTF-8 in your editor.")
+                continue
+            from dotenv import dotenv_values
 
-                for name, value in dotenv_values(file).items():
-                    if value:
-                        values.setdefault(name, value)
+            for name, value in dotenv_values(stream=io.StringIO(text)).items():
+                if value:
+                    values.setdefault(name, value)
+        self.troubles = tuple(troubles)
         self.values = {**values, **{name: value for name, value in os.environ.items() if value}}
 
     @property

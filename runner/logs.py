@@ -6,16 +6,15 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from runner.environment import Environment
-
-if TYPE_CHECKING:
-    from loguru import Record
+from runner.terminal import wants_color
 
 LEVEL_VARIABLE = "RUNNER_LOG"
+LEVELS = ("trace", "debug", "info", "warning", "error")
+QUIET = "error"
 
 
 def set_up(level: str | None, environment: Environment) -> None:
@@ -23,17 +22,22 @@ def set_up(level: str | None, environment: Environment) -> None:
 
     Must run before Pipecat is imported: it announces itself when it is.
     """
-    chosen = (level or os.environ.get(LEVEL_VARIABLE) or "error").upper()
+    named = level or os.environ.get(LEVEL_VARIABLE) or QUIET
+    if named.lower() not in LEVELS:
+        print(f"{LEVEL_VARIABLE}={named} is not a level. There are: {', '.join(LEVELS)}.", file=sys.stderr)
+        named = QUIET
+    chosen = named.upper()
     logger.remove()
 
-    def mask(record: Record) -> None:
-        record["message"] = environment.masked(record["message"])
+    def write(line: str) -> None:
+        sys.stderr.write(environment.masked(line))
+        sys.stderr.flush()
 
-    logger.configure(patcher=mask)
     logger.add(
-        sys.stderr,
+        write,
         level=chosen,
         format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {name}: {message}",
+        colorize=wants_color(sys.stderr),
         diagnose=False,
         backtrace=False,
     )

