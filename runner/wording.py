@@ -14,9 +14,13 @@ WHEN: dict[When, str] = {
 }
 
 
-def plan(change: Change) -> list[str]:
-    """One line for each moment at which something of the change is noticed: `prompt, tts.voice: running calls ...`."""
+def plan(change: Change, *, reaches_calls: bool = True) -> list[str]:
+    """One line for each moment at which something of the change is noticed: `prompt, tts.voice: running calls ...`.
+
+    reaches_calls: running calls take it; otherwise all of it waits for the next call.
+    """
     by_when: dict[When, list[str]] = {}
     for field in change.fields:
-        by_when.setdefault(field.when, []).append(field.path)
+        when = field.when if reaches_calls or field.when == "restart" else "next call"
+        by_when.setdefault(when, []).append(field.path)
     return [f"{', '.join(dict.fromkeys(by_when[when]))}: {WHEN[when]}" for when in WHEN if when in by_when]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 from runner.environment import Environment
 from runner.events import AgentSaid, CallEnded, CallerSaid, Event, StageEntered, Trouble
 from runner.live.call import Call
-from runner.live.reload import Agents
+from runner.live.reload import Agents, Saved
 from runner.live.switchboard import Switchboard
 from runner.live.typed import TypedCarrier
 from runner.live.watch import Watcher
@@ -35,7 +38,9 @@ class _Room:
         self._json = as_json
         self._environment = environment
         self._agents = agents
-        self._switchboard = Switchboard(services, environment, self._happened)
+        # With `cloud` the command line has seen to the model's key; the other two parts of a typed call need none.
+        mode: Mode = "local" if services == "local" else "auto"
+        self._switchboard = Switchboard(mode, environment, self._happened)
         self._terminal = Terminal()
 
     async def run(self) -> int:
@@ -53,6 +58,8 @@ class _Room:
         await asyncio.wait({talking, helpers[1], asyncio.create_task(call.over())}, return_when=asyncio.FIRST_COMPLETED)
         for task in (talking, *helpers):
             task.cancel()
+        if stop.is_set():
+            await call.cancel("the chat was stopped")
         await asyncio.wait({talking, *helpers})
         await self._switchboard.close("the chat was ended")
         await watcher.close()
@@ -77,19 +84,31 @@ class _Room:
         await call.end("the input ended")
 
     async def _watch(self, watcher: Watcher, call: Call) -> None:
+        await self._follow(watcher, call)  # what was saved while the rest was loaded
         async for changed in watcher.changes():
-            for save in await self._agents.take(frozenset(changed)):
-                if not save.good:
-                    for problem in save.agent.problems:
-                        self._write({"type": "problem", **problem.as_json()})
-                    if not self._json:
-                        print(print_problems(save.agent.problems, color=wants_color(sys.stdout)))
-                    continue
-                await call.take_version(save.agent.definition, save.agent.version)
-                self._write({"type": "reload", "version": save.agent.version, "changes": plan(save.changed)})
-                if not self._json:
-                    self._terminal.line(f"[saved] version {save.agent.version}", "\x1b[2m")
-            watcher.watch(self._agents.files)
+            await self._take(await self._agents.take(changed), call)
+            if watcher.watch(self._agents.files):
+                await self._follow(watcher, call)
+
+    async def _follow(self, watcher: Watcher, call: Call) -> None:
+        """Watch what the agent was read from; files that were read before they were watched are read once more."""
+        while True:
+            await self._take(await self._agents.look_again(), call)
+            if not watcher.watch(self._agents.files):
+                return
+
+    async def _take(self, saves: Sequence[Saved], call: Call) -> None:
+        for save in saves:
+            for problem in save.agent.problems:
+                self._write({"type": "problem", **problem.as_json()})
+            if save.agent.problems and not self._json:
+                print(print_problems(save.agent.problems, color=wants_color(sys.stdout)))
+            if not save.good:
+                continue
+            await call.take_version(save.agent.definition, save.agent.version)
+            self._write({"type": "reload", "version": save.agent.version, "changes": plan(save.changed)})
+            if not self._json:
+                self._terminal.line(f"[saved] version {save.agent.version}", "\x1b[2m")
 
     def _ready(self, name: str, version: int) -> None:
         agent = next(iter(self._agents))
@@ -129,16 +148,25 @@ class _Room:
 
 
 async def _input_lines() -> asyncio.Queue[str | None]:
-    """Lines of standard input as they come, None at its end. A thread reads, because not every input can be polled."""
-    import threading
-
+    """Lines of standard input as they come, None at its end. A thread reads, because not every input can be polled; it
+    reads below `sys.stdin`, whose lock a waiting thread would hold when Python ends, which aborts it."""
     lines: asyncio.Queue[str | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
+    input_ = sys.stdin.fileno()
+
+    def hand_over(line: str | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: the call is over
+            loop.call_soon_threadsafe(lines.put_nowait, line)
 
     def read() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(lines.put_nowait, line)
-        loop.call_soon_threadsafe(lines.put_nowait, None)
+        rest = b""
+        while piece := os.read(input_, 65536):
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                hand_over(line.decode(errors="replace"))
+        if rest:
+            hand_over(rest.decode(errors="replace"))
+        hand_over(None)
 
     threading.Thread(target=read, daemon=True, name="standard input").start()
     return lines

@@ -37,11 +37,15 @@ class LiveAgent:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a save did. `changed` is empty when it was bad, or changed nothing that an agent means."""
+    """What a save did. `changed` is empty when it was bad, or changed nothing that an agent means.
+
+    name_before: what the agent was called until then.
+    """
 
     agent: LiveAgent
     changed: Change
     good: bool
+    name_before: str
 
 
 def reader(variables: Mapping[str, str], settings: Mapping[str, str], env: Callable[[], Mapping[str, str]]) -> Read:
@@ -87,22 +91,35 @@ class Agents:
         return frozenset[Path]().union(*(agent.sources for agent in self._agents.values()))
 
     async def take(self, changed: frozenset[Path]) -> list[Saved]:
-        """Read again the agents that one of these files belongs to."""
-        concerned = [agent for agent in self._agents.values() if agent.sources & changed]
-        return [await self._take_one(agent, saved=True) for agent in concerned]
+        """Read again the agents that one of these files belongs to. Each is a save, also where nothing differs."""
+        return [await self._take_one(agent) for agent in self._agents.values() if agent.sources & changed]
 
-    async def read_all_again(self) -> list[Saved]:
-        """After `.env` changed."""
-        return [await self._take_one(agent, saved=False) for agent in self._agents.values()]
+    async def look_again(self, *, besides: frozenset[Path] = frozenset()) -> list[Saved]:
+        """Read again the agents of which no file is in `besides`, because something else that they depend on may differ:
+        `.env`, or a file that was saved before anybody watched it. Only what came out otherwise is reported.
+        """
+        others = [agent for agent in self._agents.values() if not agent.sources & besides]
+        before = [(agent.definition, agent.problems) for agent in others]
+        saves = [await self._take_one(agent, only_if_different=True) for agent in others]
+        return [s for s, was in zip(saves, before, strict=True) if was != (s.agent.definition, s.agent.problems)]
 
-    async def _take_one(self, agent: LiveAgent, *, saved: bool) -> Saved:
+    async def _take_one(self, agent: LiveAgent, *, only_if_different: bool = False) -> Saved:
         loaded = await asyncio.to_thread(self._read, agent.path)
+        name, made = agent.name, loaded.definition
         agent.problems = loaded.problems
-        agent.sources = frozenset({agent.path, *loaded.sources, *(() if loaded.definition else agent.sources)})
-        if loaded.definition is None:
-            return Saved(agent, Change(), good=False)
-        changed = file_changes(agent.definition, loaded.definition)
-        if saved or loaded.definition != agent.definition:
-            agent.definition = loaded.definition
+        if made and any(made.name == other.name for other in self._agents.values() if other is not agent):
+            agent.problems, made = (*loaded.problems, _name_taken(agent.path, made.name)), None
+        agent.sources = frozenset({agent.path, *loaded.sources, *(() if made else agent.sources)})
+        if made is None:
+            return Saved(agent, Change(), good=False, name_before=name)
+        changed = file_changes(agent.definition, made)
+        if not only_if_different or made != agent.definition:
+            agent.definition = made
             agent.version += 1
-        return Saved(agent, changed, good=True)
+        return Saved(agent, changed, good=True, name_before=name)
+
+
+def _name_taken(path: Path, name: str) -> Problem:
+    return Problem(
+        path, 1, 1, "name", "name-taken", f'Another agent is called "{name}" too.', "Give one of them another name."
+    )

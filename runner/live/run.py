@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from runner.live.server import News, build_app, describe
 from runner.live.switchboard import Switchboard
 from runner.live.watch import Watcher
 from runner.problem import Problem, print_problems, short_path
-from runner.selection import Mode
+from runner.selection import Mode, why_not
 from runner.terminal import Terminal, wants_color
 from runner.wording import plan
 
@@ -47,15 +48,19 @@ class Options:
     token: str | None = None
 
 
-class PortTaken(Exception):
-    """Another program listens where the page should be."""
+class CannotListen(Exception):
+    """The page cannot be offered at this address. other_port: worth a try, None when another port would not help."""
+
+    def __init__(self, why: str, other_port: int | None) -> None:
+        super().__init__(why)
+        self.other_port = other_port
 
 
 async def run(options: Options, agents: Agents, environment: Environment) -> int:
     """Until the person stops it. Returns the exit code.
 
     Raises:
-        PortTaken: the port is in use.
+        CannotListen: the port is in use or not allowed, or the address is not this machine's.
         DailyKeyMissing: a Daily room was asked for without a key.
     """
     with contextlib.closing(_listen(options.host, options.port)) as listener:
@@ -73,15 +78,17 @@ class _House:
         self._switchboard = Switchboard(options.services, environment, self._happened)
         self._news = News()
         self._access = Access.for_host(options.host)
+        self._port = options.port
 
     async def run(self, listener: socket.socket) -> int:
+        self._port = listener.getsockname()[1]
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        watcher = Watcher(files=self._watched())
+        await self._switchboard.prepare([agent.definition for agent in self._agents])
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, stop.set)
-        watcher = Watcher(files=self._watched())
-        await self._switchboard.prepare([agent.definition for agent in self._agents])
         server = _Server(
             uvicorn.Config(
                 build_app(self._agents, self._switchboard, self._access, self._news),
@@ -119,20 +126,51 @@ class _House:
     async def _watch(self, watcher: Watcher) -> None:
         if self._options.reload == "off":
             await asyncio.Event().wait()
+        await self._follow(watcher)  # what was saved while the rest was loaded
         async for changed in watcher.changes():
-            if changed & frozenset(self._environment.files):
-                self._environment.read()
-                self._terminal.line("[saved] .env: the next call uses the new keys")
-                saves = await self._agents.read_all_again()
-            else:
-                saves = []
-            saves += await self._agents.take(frozenset(changed))
-            for save in saves:
-                await self._tell_save(save)
-            watcher.watch(self._watched())
+            try:
+                await self._apply(changed)
+                if watcher.watch(self._watched()):
+                    await self._follow(watcher)
+            except Exception:
+                logger.exception("A save could not be applied")
+                self._terminal.line("[problem] Sorry: a fault in runner. This save is not applied, all calls go on.")
+
+    async def _apply(self, changed: frozenset[Path]) -> None:
+        keys_saved = bool(changed & frozenset(self._environment.files))
+        if keys_saved:
+            self._read_keys()
+        saves = await self._agents.take(changed)
+        if keys_saved:
+            saves += await self._agents.look_again(besides=changed)
+        await self._tell(saves)
+
+    async def _follow(self, watcher: Watcher) -> None:
+        """Watch what the agents were read from; files that were read before they were watched are read once more."""
+        while True:
+            await self._tell(await self._agents.look_again())
+            if not watcher.watch(self._watched()):
+                return
+
+    def _read_keys(self) -> None:
+        before = self._environment.values
+        self._environment.read()
+        for trouble in self._environment.troubles:
+            self._terminal.line(f"[problem] {trouble}")
+        agents = [agent.definition for agent in self._agents]
+        if why := why_not(agents, self._environment.keys, self._options.services):
+            self._environment.values = before
+            self._terminal.line(f"[problem] .env: the keys of before stay in use. {why}")
+        else:
+            self._terminal.line("[saved] .env: the next call uses the new keys")
+
+    async def _tell(self, saves: Sequence[Saved]) -> None:
+        for save in saves:
+            await self._tell_save(save)
 
     async def _tell_save(self, save: Saved) -> None:
-        agent, running = save.agent, [c for c in self._switchboard.calls if c.agent_name == save.agent.name]
+        agent, running = save.agent, [c for c in self._switchboard.calls if c.agent_name == save.name_before]
+        live = self._options.reload == "live"
         if not save.good:
             keeps = f"Version {agent.version} stays in use" + (
                 f"; {_calls(len(running))} in progress keep{'s' if len(running) == 1 else ''} it." if running else "."
@@ -140,14 +178,15 @@ class _House:
             self._print_problems(agent.problems, keeps)
             changes: list[str] = []
         else:
-            changes = plan(save.changed)
+            changes = plan(save.changed, reaches_calls=live)
             self._terminal.line(f"[saved] {agent.name} is now version {agent.version}")
             for line in changes or ["nothing differs in what the agent does"]:
                 self._terminal.line(f"        {line}")
             if agent.problems:
                 self._print_problems(agent.problems, "")
-            if self._options.reload == "live":
+            if live:
                 for call in running:
+                    call.agent_name = agent.name
                     await call.take_version(agent.definition, agent.version)
         self._news.tell({"type": "agent", **describe(agent, self._switchboard), "changes": changes})
 
@@ -166,7 +205,7 @@ class _House:
             title = f"runner {__version__}: {agent.name}, version {agent.version} ({short_path(agent.path)})"
             terminal.banner(title, [(c, switchboard.describe(c)) for c in switchboard.choices(agent.definition)])
         token = f"?token={self._access.token}" if self._access.token else ""
-        address = f"http://{_for_links(self._options.host)}:{self._options.port}/{token}"
+        address = f"http://{_for_links(self._options.host)}:{self._port}/{token}"
         terminal.line()
         terminal.line(f"  Talk to it:  {address}")
         terminal.line(f"  Change it:   edit {short_path(next(iter(self._agents)).path)} and save, also while you talk")
@@ -210,16 +249,34 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket bound before anything is loaded, so that a taken port is said at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """A socket that listens before anything is loaded, so that a taken port is said at once, also to whoever comes second
+    while the first is still loading."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+    except socket.gaierror:
+        raise CannotListen(f"There is no address {host!r}. This machine's own is 127.0.0.1.", None) from None
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)
     except OSError as error:
         listener.close()
-        raise PortTaken(f"{host}:{port}") from error
+        raise CannotListen(*_why_not_listen(error, host, port)) from error
     return listener
+
+
+def _why_not_listen(error: OSError, host: str, port: int) -> tuple[str, int | None]:
+    match error.errno:
+        case errno.EADDRINUSE:
+            other = port + 1 if port < 65535 else 7860
+            return f"Port {port} is in use, perhaps by another runner. Stop that one, or take another port:", other
+        case errno.EACCES:
+            return f"Port {port} is for the system only. Take another port:", 7860
+        case errno.EADDRNOTAVAIL:
+            return f"This machine does not have the address {host}. Its own is 127.0.0.1.", None
+        case _:
+            return f"Nothing can listen on {host}:{port}: {error.strerror}.", None
 
 
 async def _within(work: Awaitable[None]) -> None:
