@@ -32,26 +32,27 @@ class Weights:
     parts: tuple[tuple[str, str], ...]
     sha256: str
 
-    def read(self) -> bytes:
-        """The verified bytes.
+    def path(self) -> Path:
+        """Where the verified file is. Only for weights of one part.
 
         Raises:
             WeightsError: a package or a file of it is missing, or the bytes are not the pinned ones.
-        """
-        joined = b"".join(place.read_bytes() for place in self._places())
-        self._verify(hashlib.sha256(joined).hexdigest())
-        return joined
-
-    def path(self) -> Path:
-        """Where the verified file is, for libraries that open it themselves. Only for weights of one part.
-
-        Raises:
-            WeightsError: as for `read`.
         """
         (place,) = self._places()
         with place.open("rb") as file:
             self._verify(hashlib.file_digest(file, "sha256").hexdigest())
         return place
+
+    def write(self, path: Path) -> None:
+        """Join the parts into a new file at `path`, verified while they pass. Raises WeightsError as `path` does."""
+        digest = hashlib.sha256()
+        with path.open("xb") as joined:
+            for place in self._places():
+                with place.open("rb") as part:
+                    while block := part.read(1 << 20):
+                        digest.update(block)
+                        joined.write(block)
+        self._verify(digest.hexdigest())
 
     def _places(self) -> list[Path]:
         return [self._place(package, inside) for package, inside in self.parts]

@@ -14,6 +14,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -86,9 +88,12 @@ def load_once() -> ShortWindowWhisper:
 
 @cache
 def _model() -> ShortWindowWhisper:
-    files = {name: weights.read() for name, weights in WHISPER.items()}
     threads = min(4, os.cpu_count() or 1)
-    return ShortWindowWhisper("whisper-base", device="cpu", compute_type="int8", cpu_threads=threads, files=files)
+    # A folder for a moment: handed over in memory, CTranslate2 4.8 would keep the 145 MB beside the model for good.
+    with TemporaryDirectory(prefix="runner-whisper-") as folder:
+        for name, weights in WHISPER.items():
+            weights.write(Path(folder) / name)
+        return ShortWindowWhisper(folder, device="cpu", compute_type="int8", cpu_threads=threads)
 
 
 def hear(sound: npt.NDArray[np.float32], keyterms: Sequence[str] = ()) -> Heard:
