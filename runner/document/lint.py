@@ -25,6 +25,7 @@ RULES: tuple[Callable[[Agent], Iterator[Problem]], ...] = (
     texts.lost_text,
     texts.pasted_keys,
     services.model_family,
+    services.session_only,
     services.silences,
     services.keyterms,
     services.languages,

@@ -91,7 +91,7 @@ def test_settings_that_the_file_gives_are_told_from_defaults() -> None:
 
 def test_anchors_and_merges_repeat_what_they_name() -> None:
     stages = agent("anchors").stages
-    assert stages["second"].stt == {"mode": "max_accuracy", "keyterms": ("Miller", "Smith"), "min_turn_silence": 800}
+    assert stages["second"].stt == {"vad_threshold": 0.4, "keyterms": ("Miller", "Smith"), "min_turn_silence": 800}
     assert stages["second"].next == stages["first"].next
     assert stages["last"].stt["keyterms"] == ("Miller", "Smith")
 

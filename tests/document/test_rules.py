@@ -70,9 +70,10 @@ def test_streaming_family_may_not(model: str) -> None:
     assert codes(f"stt: {{model: {model}, end_of_turn_confidence_threshold: 0.5}}\n") == []
 
 
-def test_stage_that_changes_the_model_is_held_against_the_agent_s_settings() -> None:
-    found = problems("stt: {about: Shoes}\n" + stage_with("model: universal-streaming-english"))
-    assert [(p.code, p.path) for p in found] == [("model-cannot", "stages.one.stt.model")]
+@pytest.mark.parametrize("setting", ["model: universal-streaming-english", "mode: balanced", "voice_focus: far-field"])
+def test_what_a_session_opens_with_is_refused_in_a_stage(setting: str) -> None:
+    found = problems("stt: {about: Shoes}\n" + stage_with(setting))
+    assert [(p.code, p.path) for p in found] == [("not-in-a-stage-yet", f"stages.one.stt.{setting.partition(':')[0]}")]
 
 
 def test_multi_stands_alone() -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runner.catalog import PROVIDERS, U3_FAMILY
 from runner.document.places import Where
 from runner.document.rules.view import Agent, group_of, list_of
 from runner.problem import Problem, Severity
-
-U3_FAMILY = ("universal-3-5-pro", "universal-3-6-pro", "u3-rt-pro")
-"""AssemblyAI's models that know turn detection, context and steering (AssemblyAI's model comparison; Pipecat 1.14)."""
-
 
 DEFAULT_MODEL = "universal-3-5-pro"
 
@@ -32,9 +29,8 @@ U3_ONLY: dict[str, Severity] = {
 def model_family(agent: Agent) -> Iterator[Problem]:
     for path, own, whole in agent.ears():
         model = whole.get("model", DEFAULT_MODEL)
-        if not isinstance(model, str):
+        if not isinstance(model, str) or (len(path) > 1 and "model" in own):
             continue
-        stage_changes_model = len(path) > 1 and "model" in own
         if model in U3_FAMILY:
             if "end_of_turn_confidence_threshold" in own:
                 yield agent.source.on_key(
@@ -48,20 +44,34 @@ def model_family(agent: Agent) -> Iterator[Problem]:
         if not model.startswith("universal-streaming"):
             continue
         family = "It needs universal-3-5-pro, universal-3-6-pro or u3-rt-pro."
-        if whole.get("turn_detection") == "assemblyai" and (len(path) == 1 or stage_changes_model):
-            at = (*path, "turn_detection") if len(path) == 1 else (*path, "model")
+        if whole.get("turn_detection") == "assemblyai" and len(path) == 1:
             yield agent.source.on_value(
-                at,
+                (*path, "turn_detection"),
                 "model-cannot",
                 f"{model} has no turn detection of its own, so turn_detection must be pipecat.",
                 family,
             )
         for name, severity in U3_ONLY.items():
-            if name in own or (stage_changes_model and name in whole):
-                at = (*path, name) if name in own else (*path, "model")
+            if name in own:
                 what = f"{model} does not take it" if severity == "error" else f"it has no effect with {model}"
                 yield agent.source.on_key(
-                    at, "model-cannot", f'"{name}" does not go with this model: {what}.', family, severity
+                    (*path, name), "model-cannot", f'"{name}" does not go with this model: {what}.', family, severity
+                )
+
+
+def session_only(agent: Agent) -> Iterator[Problem]:
+    """Settings that a session opens with. A stage that sets one would need another session, which is not built yet."""
+    fields = PROVIDERS["stt", "assemblyai"].fields
+    for path, own, _ in agent.ears():
+        if len(path) == 1:
+            continue
+        for name in own:
+            if name in fields and fields[name].when == "next call":
+                yield agent.source.on_key(
+                    (*path, name),
+                    "not-in-a-stage-yet",
+                    f'"{name}" cannot change from stage to stage yet: AssemblyAI takes it only when a call begins.',
+                    "Set it under stt at the top of the file, for the whole call.",
                 )
 
 
