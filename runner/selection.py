@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part
-from runner.definition import AgentDefinition
+from runner.definition import AgentDefinition, Service
 
 Mode = Literal["auto", "cloud", "local"]
 
@@ -61,14 +61,23 @@ def choose_services(
             local, why = True, "--services local was asked for"
         elif keys.get(provider.key):
             local, why = False, f"{provider.key} is set"
+        elif part == "llm" and service.endpoint:
+            local, why = False, "llm.endpoint is set"
         else:
             local, why = True, f"{provider.key} is not set"
             missing.append(provider.key)
-        unused = tuple(name for name in service.given if name not in STILL_MEANT_HERE[part]) if local else ()
+        unused = tuple(name for name in service.given if not _meant_here(part, name, service)) if local else ()
         choices.append(Choice(part, provider.title, local, provider.key, why, unused))
     if mode == "cloud" and missing:
         raise KeysMissing(tuple(missing))
     return tuple(choices)
+
+
+def _meant_here(part: Part, name: str, service: Service) -> bool:
+    """Whether a setting of the file is heeded on this machine. Here Pipecat decides when a turn ends, always."""
+    if name == "turn_detection":
+        return service.settings[name] == "pipecat"
+    return name in STILL_MEANT_HERE[part]
 
 
 def why_not(

@@ -30,6 +30,11 @@ def wants_color(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
+def _part(what: str, seconds: float, whose: str) -> str:
+    """`endpointing wait 200 (turns.vad.stop_secs)`; the name of a processor is no news for people."""
+    return f"{what} {seconds * 1000:.0f}{f' ({whose})' if whose.startswith('turns.') else ''}"
+
+
 class Terminal:
     """Prints to one stream. Calls get a number as soon as two run at once."""
 
@@ -71,7 +76,7 @@ class Terminal:
             case AgentVersion(version, _, _):
                 self.line(f"{who}[version] the call goes on with version {version}", _DIM)
             case TurnLatency(seconds, parts):
-                named = ", ".join(f"{what} {secs * 1000:.0f}" for what, secs, _ in parts)
+                named = ", ".join(_part(what, secs, whose) for what, secs, whose in parts)
                 self.line(f"{who}[latency] {seconds * 1000:.0f} ms: {named}", _DIM)
             case Trouble(text):
                 self.line(f"{who}[problem] {text}", _YELLOW)

@@ -25,6 +25,12 @@ from runner.effective import Change
 from runner.events import AgentSaid, CallEnded, CallStarted, Event, Listener, Trouble, TurnLatency
 from runner.live.page_messages import as_message
 
+_KEY_OF_OWNER = {
+    "config: VAD stop_secs": "turns.vad.stop_secs",
+    "config: user turn strategies": "turns.smart_turn",
+}
+"""Pipecat 1.14's names for settings that take time, and the keys of the agent file that change them."""
+
 _POLITE_SECS = 0.8
 """How long an ending call may take to speak its last word and close its sessions before it is cut."""
 
@@ -192,7 +198,10 @@ class Call:
         async def measured(_: object, breakdown: LatencyBreakdown) -> None:
             if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
                 return
-            parts = tuple((part.label, part.duration_secs, part.owner) for part in breakdown.contributions)
+            parts = tuple(
+                (part.label, part.duration_secs, _KEY_OF_OWNER.get(part.owner, part.owner))
+                for part in breakdown.contributions
+            )
             self._tell(TurnLatency(breakdown.total_secs, parts))
 
     async def _caller_is_silent(self) -> None:

@@ -74,4 +74,5 @@ def update_tts(changed: Change, now: Effective, here: Here) -> TTSUpdateSettings
 
 
 def _key(part: Part, now: Effective, keys: Mapping[str, str]) -> str:
-    return keys[PROVIDERS[part, now.service(part).provider].key]
+    """The vendor's key. A server of one's own (`llm.endpoint`) may need none, but the client insists on some text."""
+    return keys.get(PROVIDERS[part, now.service(part).provider].key, "none")
