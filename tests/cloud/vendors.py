@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ class Vendors:
 
 
 @contextmanager
-def vendors_on(ports: Ports) -> Iterator[Vendors]:
+def vendors_on(ports: Ports) -> Generator[Vendors]:
     """Fresh emulators on `ports`, as quick as an emulator can be."""
     ears = AssemblyAIEmulator(key=KEYS["ASSEMBLYAI_API_KEY"])
     mind = OpenAIEmulator(key=KEYS["OPENAI_API_KEY"])
