@@ -51,4 +51,5 @@ def state_folder() -> Path:
 
 class _ToLoguru(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        logger.opt(exception=record.exc_info).log(record.levelname, record.getMessage())
+        named = logger.patch(lambda entry: entry.update(name=record.name))
+        named.opt(exception=record.exc_info).log(record.levelname, record.getMessage())

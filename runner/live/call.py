@@ -31,7 +31,7 @@ _KEY_OF_OWNER = {
 }
 """Pipecat 1.14's names for settings that take time, and the keys of the agent file that change them."""
 
-_POLITE_SECS = 0.8
+_POLITE_SECS = 0.5
 """How long an ending call may take to speak its last word and close its sessions before it is cut."""
 
 

@@ -114,8 +114,8 @@ class _House:
         return 0
 
     async def _close(self, server: uvicorn.Server, watcher: Watcher, room: Awaitable[None] | None) -> None:
-        server.should_exit = True
         await self._switchboard.close("runner was stopped")
+        server.should_exit = True  # not before: it would cut the calls' connections
         if room is not None:
             await room
         await watcher.close()

@@ -6,6 +6,7 @@ Comes in: requests. Goes out: calls to the switchboard. Binds where the command 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -208,10 +209,19 @@ async def _take_call(switchboard: Switchboard, agent: LiveAgent, transport: Any,
     async def ready(*_: object) -> None:
         await call.begin()
 
+    waiting: set[asyncio.Task[None]] = set()
+
+    async def begin_in_any_case() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(call.over(), _CLIENT_READY_SECS)
+        await call.begin()
+
     @transport.event_handler("on_client_connected")
     async def connected(*_: object) -> None:
-        await asyncio.sleep(_CLIENT_READY_SECS)
-        await call.begin()
+        # Not awaited here: Pipecat 1.14 ends a transport only when its handlers have ended.
+        task = asyncio.create_task(begin_in_any_case())
+        waiting.add(task)
+        task.add_done_callback(waiting.discard)
 
     @transport.event_handler("on_client_disconnected")
     async def gone(*_: object) -> None:
