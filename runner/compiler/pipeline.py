@@ -50,7 +50,8 @@ class Writer(Protocol):
 
 @dataclass(slots=True)
 class Compiled:
-    """The parts of one call. `stt` and `tts` are None when the call is typed. `reason`: why it ends, or will."""
+    """The parts of one call. `stt` and `tts` are None when the call is typed. `reason`: why it ends, or will. `ending`:
+    it was asked to end, and does when all that was said before is out."""
 
     worker: PipelineWorker
     context: LLMContext
@@ -61,6 +62,7 @@ class Compiled:
     here: Here
     spoken: bool
     reason: str = "the caller hung up"
+    ending: bool = False
 
     async def apply(self, changed: Change, now: Effective) -> None:
         """Tell each part what differs, on the part itself: a frame from the top of the pipeline would wait behind an answer
@@ -82,7 +84,7 @@ class Compiled:
 
     async def finish(self, reason: str) -> None:
         """End the call when all that was said before is out."""
-        self.reason = reason
+        self.reason, self.ending = reason, True
         if self.spoken:
             await self.worker.queue_frame(RTVIServerMessageFrame(data={"type": "end", "reason": reason}))
         await self.worker.queue_frame(EndFrame())

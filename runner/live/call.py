@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from loguru import logger
-from pipecat.frames.frames import ErrorFrame, LLMMessagesAppendFrame, TTSSpeakFrame
+from pipecat.frames.frames import CancelFrame, ErrorFrame, LLMMessagesAppendFrame, TTSSpeakFrame
 from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, MeasuredFrom, UserBotLatencyObserver
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage
@@ -31,7 +31,7 @@ _KEY_OF_OWNER = {
 }
 """Pipecat 1.14's names for settings that take time, and the keys of the agent file that change them."""
 
-_POLITE_SECS = 0.5
+_POLITE_SECS = 0.3
 """How long an ending call may take to speak its last word and close its sessions before it is cut."""
 
 
@@ -59,6 +59,7 @@ class Call:
     ) -> None:
         self.agent_name = agent.name
         self.carrier_name = carrier_name
+        self._carrier = carrier
         self._listener = listener
         self._forget = forget
         self._silences = 0
@@ -147,6 +148,10 @@ class Call:
         if not self._over.is_set():
             self._compiled.reason = reason
             await self._compiled.worker.cancel(reason=reason)
+            if self._compiled.ending:
+                # Pipecat 1.14 holds the worker's own CancelFrame back until the EndFrame is through, that is until all
+                # has been spoken, even when nobody listens any more.
+                await self._carrier.input().queue_frame(CancelFrame(reason=reason))
 
     async def over(self) -> None:
         await self._over.wait()
