@@ -166,7 +166,10 @@ def _run(arguments: Sequence[str]) -> int:
         return _usage("A Daily room takes one agent. Name the file.")
 
     async def work(agents: Agents, environment: Environment) -> int:
-        from runner.live.run import Options, run
+        from runner.live.port import listen
+
+        listener = listen(options.host, options.port)
+        from runner.live.run import Options, run  # loads Pipecat
 
         return await run(
             Options(
@@ -181,6 +184,7 @@ def _run(arguments: Sequence[str]) -> int:
             ),
             agents,
             environment,
+            listener,
         )
 
     return _live(work, files, options, needed=("stt", "llm", "tts"))

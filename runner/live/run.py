@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
 import socket
 import sys
@@ -48,22 +47,13 @@ class Options:
     token: str | None = None
 
 
-class CannotListen(Exception):
-    """The page cannot be offered at this address. other_port: worth a try, None when another port would not help."""
-
-    def __init__(self, why: str, other_port: int | None) -> None:
-        super().__init__(why)
-        self.other_port = other_port
-
-
-async def run(options: Options, agents: Agents, environment: Environment) -> int:
-    """Until the person stops it. Returns the exit code.
+async def run(options: Options, agents: Agents, environment: Environment, listener: socket.socket) -> int:
+    """Until the person stops it. Returns the exit code. listener: where the page is asked for; closed at the end.
 
     Raises:
-        CannotListen: the port is in use or not allowed, or the address is not this machine's.
         DailyKeyMissing: a Daily room was asked for without a key.
     """
-    with contextlib.closing(_listen(options.host, options.port)) as listener:
+    with contextlib.closing(listener):
         return await _House(options, agents, environment).run(listener)
 
 
@@ -95,7 +85,6 @@ class _House:
                 log_config=None,
                 lifespan="off",
                 ws_per_message_deflate=False,
-                timeout_graceful_shutdown=0,
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -105,7 +94,7 @@ class _House:
         self._banner()
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, serving, watching}, return_when=asyncio.FIRST_COMPLETED)
-        await _within(self._close(server, watcher, room))
+        await _within(self._close(server, serving, watcher, room))
         for task in (serving, watching, stopping):
             task.cancel()
         for task in (serving, watching):
@@ -113,12 +102,16 @@ class _House:
                 raise error
         return 0
 
-    async def _close(self, server: uvicorn.Server, watcher: Watcher, room: Awaitable[None] | None) -> None:
+    async def _close(
+        self, server: uvicorn.Server, serving: asyncio.Task[None], watcher: Watcher, room: Awaitable[None] | None
+    ) -> None:
         await self._switchboard.close("runner was stopped")
+        self._news.close()
         server.should_exit = True  # not before: it would cut the calls' connections
         if room is not None:
             await room
         await watcher.close()
+        await asyncio.wait({serving})
 
     def _watched(self) -> frozenset[Path]:
         return self._agents.files | frozenset(self._environment.files)
@@ -246,37 +239,6 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens before anything is loaded, so that a taken port is said at once, also to whoever comes second
-    while the first is still loading."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-    except socket.gaierror:
-        raise CannotListen(f"There is no address {host!r}. This machine's own is 127.0.0.1.", None) from None
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise CannotListen(*_why_not_listen(error, host, port)) from error
-    return listener
-
-
-def _why_not_listen(error: OSError, host: str, port: int) -> tuple[str, int | None]:
-    match error.errno:
-        case errno.EADDRINUSE:
-            other = port + 1 if port < 65535 else 7860
-            return f"Port {port} is in use, perhaps by another runner. Stop that one, or take another port:", other
-        case errno.EACCES:
-            return f"Port {port} is for the system only. Take another port:", 7860
-        case errno.EADDRNOTAVAIL:
-            return f"This machine does not have the address {host}. Its own is 127.0.0.1.", None
-        case _:
-            return f"Nothing can listen on {host}:{port}: {error.strerror}.", None
 
 
 async def _within(work: Awaitable[None]) -> None:

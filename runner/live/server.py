@@ -48,22 +48,33 @@ _KEEP_ALIVE_SECS = 15.0
 class News:
     """What saves did, told to every page that listens."""
 
-    _listeners: set[asyncio.Queue[dict[str, Any]]] = field(default_factory=set[asyncio.Queue[dict[str, Any]]])
+    _listeners: set[asyncio.Queue[dict[str, Any] | None]] = field(
+        default_factory=set[asyncio.Queue[dict[str, Any] | None]]
+    )
 
     def tell(self, item: dict[str, Any]) -> None:
         for queue in self._listeners:
             queue.put_nowait(item)
 
+    def close(self) -> None:
+        """No more news: every page's stream ends."""
+        for queue in self._listeners:
+            queue.put_nowait(None)
+
     async def listen(self) -> AsyncIterator[dict[str, Any] | None]:
         """Items as they come; None from time to time, so that a closed connection is noticed."""
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._listeners.add(queue)
         try:
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), _KEEP_ALIVE_SECS)
+                    item = await asyncio.wait_for(queue.get(), _KEEP_ALIVE_SECS)
                 except TimeoutError:
                     yield None
+                else:
+                    if item is None:
+                        return
+                    yield item
         finally:
             self._listeners.discard(queue)
 
