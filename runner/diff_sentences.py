@@ -1,0 +1,417 @@
+"""What differs in the words of a person who edits the file: a change in, one sentence for each single value out.
+
+What the tables do not name gets a plain sentence with the setting's own name, so that no change is ever without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import cast
+
+from runner.catalog import PROVIDERS, Part, When
+from runner.definition import AgentDefinition, Greeting, Only, Service, Stage, Transition
+from runner.diff_words import duration, joined, list_change, number, quoted, shown, text_change
+from runner.document.check import schema_at
+from runner.effective import Effective, FieldChange, effective
+from runner.wording import WHEN
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that differs.
+
+    path:   dotted as in the agent file, `stages.email.stt.max_turn_silence`.
+    before, after: the values; None for "not set".
+    when:   when running calls notice.
+    said:   the sentence without the moment: `waits 1 s longer for the caller in stage email`.
+    """
+
+    path: str
+    before: object
+    after: object
+    when: When
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.said}: {moment(self.when)}"
+
+    def as_json(self) -> dict[str, object]:
+        """The form of `runner diff --json`."""
+        return {
+            "path": self.path,
+            "before": _plain(self.before),
+            "after": _plain(self.after),
+            "when": self.when,
+            "sentence": str(self),
+        }
+
+
+def moment(when: When) -> str:
+    """`running calls, at once`"""
+    return WHEN[when].replace("running calls ", "running calls, ", 1)
+
+
+class Teller:
+    """Makes sentences of changes."""
+
+    def __init__(self, old: AgentDefinition, new: AgentDefinition) -> None:
+        self.old = old
+        self.new = new
+
+    def tell(self, change: FieldChange) -> Iterator[Difference]:
+        root, _, rest = change.path.partition(".")
+        if root == "variables":
+            yield self._made(change, _variable(rest, change))
+        elif root == "stages":
+            yield from self._stages(change, rest)
+        elif root == "anywhere":
+            before, after = _ways(change.before), _ways(change.after)
+            for said in _way_changes(before, after, "from anywhere, "):
+                yield self._made(change, said)
+        else:
+            yield from self._leaves(change, change.path)
+
+    def _stages(self, change: FieldChange, rest: str) -> Iterator[Difference]:
+        if not rest:
+            if isinstance(change.after, str):
+                yield self._made(change, f"calls begin in stage {change.after} instead of {change.before}")
+            else:
+                yield self._made(change, "the stages stand in another order")
+            return
+        name, _, inner = rest.partition(".")
+        if not inner:
+            if isinstance(change.before, str):
+                yield self._made(change, f"stage {change.before} is called {change.after} now")
+            elif change.before is None:
+                yield self._made(change, f"there is a new stage {name}{_gist(cast('Stage', change.after))}")
+            else:
+                yield self._made(change, f"stage {name} is gone")
+        elif inner == "next":
+            for said in _way_changes(_ways(change.before), _ways(change.after), ""):
+                yield self._made(change, f"{said} in stage {name}")
+        else:
+            yield from self._leaves(change, inner, name)
+
+    def _leaves(self, change: FieldChange, path: str, stage: str = "") -> Iterator[Difference]:
+        """One difference for each single value below a change. path: as in the tables, without `stages.NAME`."""
+        for at, before, after in _unfolded(path, change.before, change.after):
+            when, said = change.when, self._said(at, before, after)
+            part, _, setting = at.partition(".")
+            if stage and part in ("stt", "llm", "tts"):
+                field = PROVIDERS[part, self._service(part).provider].fields.get(setting)
+                when = field.when if field else when
+                said = self._said_in_stage(stage, part, setting, before, after)
+            elif stage and at == "listen_for":
+                said = self._dictation(stage, before, after)
+            where = f" in stage {stage}" if stage else ""
+            yield Difference(change.path.removesuffix(path) + at, before, after, when, f"{said}{where}")
+
+    def _said_in_stage(self, stage: str, part: Part, setting: str, before: object, after: object) -> str:
+        """A stage's own value against what held there before: what a caller notices, not what is written."""
+        path = f"{part}.{setting}"
+        if isinstance(before, tuple | Only) or isinstance(after, tuple | Only):
+            return self._said(path, before, after)
+        was = effective(self.old, stage).service(part).settings.get(setting)
+        now = effective(self.new, stage).service(part).settings.get(setting)
+        if was == now:
+            return f"{path} is {'not set' if after is None else shown(after, self._unit(path))}, which changes nothing"
+        return self._said(path, was, now)
+
+    def _dictation(self, stage: str, before: object, after: object) -> str:
+        longer = _patience(effective(self.new, stage)) - _patience(effective(self.old, stage))
+        waits = f"waits {duration(abs(longer), 's')} {'longer' if longer > 0 else 'less'} for the caller"
+        why = "nothing is dictated" if after is None else f"listens for {after}"
+        instead = f" instead of {before}" if before is not None and after is not None else ""
+        return f"{f'{waits}, ' if longer else ''}{why}{instead}"
+
+    def _service(self, part: str) -> Service:
+        return getattr(self.new, part)
+
+    def _said(self, path: str, before: object, after: object) -> str:
+        if path in _TEXTS:
+            return _text(path, before, after)
+        if isinstance(before, Greeting) or isinstance(after, Greeting):
+            return _greeting(before, after)
+        if isinstance(before, bool | None) and isinstance(after, bool | None) and (before or after) is not None:
+            return self._switch(path, before, after)
+        if _is_list(before) and _is_list(after):
+            return _list(path, before, after)
+        if isinstance(before, int | float) and isinstance(after, int | float):
+            return self._number(path, before, after)
+        return self._other(path, before, after)
+
+    def _switch(self, path: str, before: object, after: object) -> str:
+        on, off = _SWITCHES.get(path, (f"{path} is on", f"{path} is off"))
+        if after is None:
+            return f"{path} is no longer set (before: {shown(before)}){self._own_default(path)}"
+        return on if after else off
+
+    def _number(self, path: str, before: float, after: float) -> str:
+        unit, up = self._unit(path), after > before
+        if unit in ("s", "ms"):
+            more, less = _DURATIONS.get(path, (f"{path} is {{}} longer", f"{path} is {{}} shorter"))
+            return (more if up else less).format(duration(abs(after - before), unit))
+        steps = f"{number(after)} instead of {number(before)}"
+        more, less = _NUMBERS.get(path, (f"{path} is higher", f"{path} is lower"))
+        return f"{more if up else less}, {steps}"
+
+    def _other(self, path: str, before: object, after: object) -> str:
+        label, unit = _LABELS.get(path, f"{path} is"), self._unit(path)
+        if after is None:
+            return f"{path} is no longer set (before: {shown(before, unit)}){self._own_default(path)}"
+        instead = f" instead of {shown(before, unit)}" if before is not None else ""
+        if before is None:
+            instead = " (before: not set)"
+        return f"{label} {shown(after, unit)}{instead}"
+
+    def _unit(self, path: str) -> str:
+        """`s` or `ms` for a duration, whatever the schema names for others."""
+        where = _IN_THE_FILE.get(path, tuple(path.split(".")))
+        part = where[0]
+        data = {part: {"provider": self._service(part).provider}} if part in ("stt", "llm", "tts") else {}
+        node = schema_at(data, where)
+        return str(node.get("x-unit", "")) if node else ""
+
+    def _own_default(self, path: str) -> str:
+        part, _, setting = path.partition(".")
+        if part in ("stt", "llm", "tts") and setting != "endpoint":
+            return f"; {PROVIDERS[part, self._service(part).provider].title} decides"
+        return ""
+
+    @staticmethod
+    def _made(change: FieldChange, said: str) -> Difference:
+        return Difference(change.path, change.before, change.after, change.when, said)
+
+
+_IN_THE_FILE: dict[str, tuple[str, ...]] = {"turns.smart_turn_stop_secs": ("turns", "smart_turn", "stop_secs")}
+"""Where the file says what the definition calls otherwise."""
+
+_TEXTS = {"prompt": "the prompt", "say": "", "description": "the description", "turns.idle.say": "", "stt.about": ""}
+"""Texts of which the changed words are told."""
+
+_SWITCHES: dict[str, tuple[str, str]] = {
+    "turns.barge_in": ("callers may interrupt", "callers may no longer interrupt"),
+    "turns.smart_turn": (
+        "listens whether a sentence sounds finished before it answers",
+        "no longer listens whether a sentence sounds finished",
+    ),
+    "end": ("the call ends", "the call no longer ends"),
+    "stt.speaker_labels": ("tells voices on one line apart", "no longer tells voices on one line apart"),
+    "stt.language_detection": ("notes which language it heard", "no longer notes which language it heard"),
+    "stt.format_turns": (
+        "puts capitals and punctuation into what it heard",
+        "leaves capitals and punctuation out of what it heard",
+    ),
+}
+"""What is said when a setting is switched on, and off."""
+
+_DURATIONS: dict[str, tuple[str, str]] = {
+    "stt.min_turn_silence": ("waits {} longer for the caller", "waits {} less for the caller"),
+    "stt.max_turn_silence": ("waits {} longer for the caller", "waits {} less for the caller"),
+    "stt.interruption_delay": ("notices {} later that the caller speaks", "notices {} sooner that the caller speaks"),
+    "turns.vad.start_secs": ("a sound must last {} longer to count", "a sound must last {} less to count"),
+    "turns.vad.stop_secs": ("waits {} longer for the caller", "waits {} less for the caller"),
+    "turns.smart_turn_stop_secs": (
+        "waits {} longer for a caller who sounds unfinished",
+        "waits {} less for a caller who sounds unfinished",
+    ),
+    "turns.idle.after": ("speaks to a silent caller {} later", "speaks to a silent caller {} sooner"),
+    "limits.max_call": ("a call may last {} longer", "a call may last {} less"),
+}
+"""What is said when a duration grows, and when it shrinks."""
+
+_NUMBERS: dict[str, tuple[str, str]] = {
+    "llm.temperature": ("words its answers more freely: temperature", "words its answers more alike: temperature"),
+    "llm.max_tokens": ("may answer longer: max_tokens", "must answer shorter: max_tokens"),
+    "llm.max_completion_tokens": (
+        "may answer longer: max_completion_tokens",
+        "must answer shorter: max_completion_tokens",
+    ),
+    "tts.speed": ("speaks faster: speed", "speaks slower: speed"),
+    "tts.volume": ("speaks louder: volume", "speaks softer: volume"),
+    "stt.vad_threshold": (
+        "takes fewer sounds for speech: vad_threshold",
+        "takes more sounds for speech: vad_threshold",
+    ),
+    "turns.vad.confidence": ("takes fewer sounds for speech: confidence", "takes more sounds for speech: confidence"),
+    "turns.vad.min_volume": ("overhears softer sounds: min_volume", "notices softer sounds: min_volume"),
+    "turns.idle.tries": ("asks a silent caller more often: tries", "asks a silent caller less often: tries"),
+}
+"""What is said before the two numbers when one grows, and when it shrinks."""
+
+_LABELS: dict[str, str] = {
+    "name": "the agent is called",
+    "stt.provider": "the ear is",
+    "stt.model": "listens with the model",
+    "stt.turn_detection": "who decides that the caller has finished is",
+    "stt.mode": "weighs speed against accuracy by",
+    "stt.min_turn_silence": "waits for the caller",
+    "stt.max_turn_silence": "waits for the caller at most",
+    "stt.keyterms": "listens for",
+    "llm.provider": "the model is by",
+    "llm.model": "answers with the model",
+    "tts.provider": "the voice is by",
+    "tts.model": "speaks with the model",
+    "tts.voice": "speaks with the voice",
+    "tts.language": "speaks the language",
+    "tts.emotion": "speaks in the mood",
+    "limits.max_call": "a call may last",
+    "turns.idle.after": "speaks to a silent caller after",
+    "turns.idle.goodbye": "before it hangs up on a silent caller it says",
+}
+"""How the sentence about a plain value begins; the value follows."""
+
+
+def _patience(now: Effective) -> float:
+    """How long a caller may pause before the turn is over, seconds: the silence that decides."""
+    by_ear = now.stt.settings.get("turn_detection") == "assemblyai"
+    silence = now.stt.settings.get("max_turn_silence") if by_ear else None
+    return silence / 1000 if isinstance(silence, int | float) else now.turns.vad.stop_secs
+
+
+def _variable(name: str, change: FieldChange) -> str:
+    if change.before is None:
+        return f"the variable {name} is new: {quoted(str(change.after))}"
+    if change.after is None:
+        return f"the variable {name} is gone"
+    return f"the variable {name} is {quoted(str(change.after))} instead of {quoted(str(change.before))}"
+
+
+def _text(path: str, before: object, after: object) -> str:
+    what = _TEXTS[path] or path
+    if before is None:
+        return f"says on entering {quoted(str(after))}" if path == "say" else f"{what} is new: {quoted(str(after))}"
+    if after is None:
+        return "says nothing on entering" if path == "say" else f"{what} is gone"
+    return f"{what} {text_change(str(before), str(after))}"
+
+
+def _greeting(before: object, after: object) -> str:
+    if after is None:
+        return "the caller speaks first, there is no greeting"
+    old, new = cast("Greeting | None", before), cast("Greeting", after)
+    if new.text is not None:
+        if old is not None and old.text is not None:
+            return f"the greeting {text_change(old.text, new.text)}"
+        return f"greets with {quoted(new.text)}"
+    if old is not None and old.prompt is not None:
+        return f"what the model is told for its greeting {text_change(old.prompt, new.prompt or '')}"
+    return f"the model finds its own greeting: {quoted(new.prompt or '')}"
+
+
+def _list(path: str, before: object, after: object) -> str:
+    only = isinstance(after, Only)
+    came, went = list_change(_items(before), _items(after))
+    said: list[str] = []
+    if path == "stt.keyterms":
+        if only and not isinstance(before, Only):
+            return f"listens for {shown(_items(after))} and not for the agent's other words"
+        if came:
+            said.append(f"also listens for {joined(came)}")
+        if went:
+            said.append(f"no longer listens for {joined(went)}")
+        if isinstance(before, Only) and not only:
+            said.append("listens for the agent's words too")
+    else:
+        if came:
+            said.append(f"{path} also has {joined(came)}")
+        if went:
+            said.append(f"{path} no longer has {joined(went)}")
+    return joined(said) or f"{path} stands in another order: {shown(_items(after))}"
+
+
+def _gist(stage: Stage) -> str:
+    if stage.say:
+        return f", which says {quoted(stage.say)}"
+    return f", with the prompt {quoted(stage.prompt)}" if stage.prompt else ""
+
+
+def _ways(value: object) -> tuple[Transition, ...]:
+    return cast("tuple[Transition, ...]", value or ())
+
+
+def _way_changes(before: tuple[Transition, ...], after: tuple[Transition, ...], lead: str) -> Iterator[str]:
+    """A sentence for every way that came, went or is recognised otherwise."""
+    gone = [way for way in before if way not in after]
+    come = [way for way in after if way not in before]
+    for way in list(come):
+        near = [w for w in gone if w.to == way.to and bool(w.when) == bool(way.when)]
+        near = [w for w in near if w.when == way.when] or near
+        if not near or not way.when:
+            continue
+        gone.remove(near[0])
+        come.remove(way)
+        yield f"{lead}the way to {way.to} {_recognised(near[0], way)}"
+    for way in come:
+        yield f"{lead}goes to {way.to} {_case(way)}"
+    for way in gone:
+        yield f"{lead}no longer goes to {way.to} {_case(way)}"
+    if sorted(map(repr, before)) == sorted(map(repr, after)):
+        yield f"{lead}the ways out are tried in another order: {joined([way.to for way in after])}"
+    elif not gone and not come and set(before) == set(after):
+        yield f"{lead}a way out is written another number of times"
+
+
+def _recognised(before: Transition, after: Transition) -> str:
+    came, went = list_change(before.examples, after.examples)
+    said: list[str] = []
+    if before.when != after.when:
+        said.append(f"{text_change(before.when, after.when)} in its case")
+    if came:
+        said.append(f"is also known by {joined(came)}")
+    if went:
+        said.append(f"is no longer known by {joined(went)}")
+    return joined(said) or "has its examples in another order"
+
+
+def _case(way: Transition) -> str:
+    if way.otherwise:
+        return "when a turn fits nothing else"
+    if way.after_tries is not None:
+        return f"after {way.after_tries} {'try' if way.after_tries == 1 else 'tries'}"
+    return f"when {quoted(way.when)}"
+
+
+def _unfolded(path: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
+    """The single values in which two groups differ, with their paths."""
+    if isinstance(before, Greeting | Only) or isinstance(after, Greeting | Only):
+        yield path, before, after
+        return
+    old, new = _group(before), _group(after)
+    if (old is None and new is None) or (old is None and before is not None) or (new is None and after is not None):
+        yield path, before, after
+        return
+    old, new = old or {}, new or {}
+    for name in dict.fromkeys([*old, *new]):
+        one, other = old.get(name), new.get(name)
+        if one != other:
+            yield from _unfolded(f"{path}.{name}", one, other)
+
+
+def _group(value: object) -> dict[str, object] | None:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, object]", value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return None
+
+
+def _is_list(value: object) -> bool:
+    return value is None or isinstance(value, tuple | Only)
+
+
+def _items(value: object) -> tuple[object, ...]:
+    return value.items if isinstance(value, Only) else cast("tuple[object, ...]", value or ())
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it."""
+    group = _group(value)
+    if isinstance(value, Only):
+        return {"only": list(value.items)}
+    if group is not None:
+        return {name: _plain(inner) for name, inner in group.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in cast("tuple[object, ...]", value)]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
