@@ -88,10 +88,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Vad:
-    """Voice activity detection on this machine (Silero). Seconds, and 0..1. Defaults are Pipecat 1.14's."""
+    """Voice activity detection on this machine (Silero). Seconds, and 0..1. Defaults are Pipecat 1.14's but for `start_secs`:
+    with its 0.2 a caller who cuts in is noticed after 0.33 s, with 0.13 (four of Silero's windows) after 0.26."""
 
     confidence: float = 0.7
-    start_secs: float = 0.2
+    start_secs: float = 0.13
     stop_secs: float = 0.2
     min_volume: float = 0.6
 
