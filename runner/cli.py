@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
+from runner.options import add_overrides, command_parser, usage
 
 if TYPE_CHECKING:
     from runner.catalog import Part
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[Agents, Environment], Coroutine[Any, Any, int]]
 
-_COMMANDS = ("check", "chat")
+_COMMANDS = ("check", "chat", "explain", "diff", "new")
 
 _RUN_EXAMPLE = """examples:
   runner agents/support.yaml                 talk to it in the browser, edit it while you talk
@@ -35,6 +36,9 @@ _RUN_EXAMPLE = """examples:
 other commands:
   runner check agents/                       what is wrong with the files, without starting anything
   runner chat agents/support.yaml            the same agent in the terminal, typed
+  runner explain agents/support.yaml         what every setting is, where it comes from, what goes on the wire
+  runner diff OLD NEW                        what differs between two versions, in plain words
+  runner new agents/first.yaml               a first agent, by three questions
 """
 
 
@@ -47,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _check(arguments[1:])
         if command == "chat":
             return _chat(arguments[1:])
+        if command != "run":
+            from runner import inspecting
+
+            return getattr(inspecting, command)(arguments[1:])
         return _run(arguments)
     except KeyboardInterrupt:
         return 130
@@ -60,14 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(arguments: Sequence[str]) -> int:
-    parser = _parser(
+    parser = command_parser(
         "runner check",
         "Say what is wrong with agent files. Nothing is started.",
         "example:\n  runner check agents/\n  runner check agents/support.yaml --format json",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="agent files or folders of them")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for people or for programs")
-    _add_overrides(parser)
+    add_overrides(parser)
     options = parser.parse_args(arguments)
 
     from runner.document.load import agent_files, load
@@ -76,7 +84,7 @@ def _check(arguments: Sequence[str]) -> int:
 
     files = _files(options.paths, agent_files)
     if not files:
-        return _usage(f"{_listed(options.paths)}: no agent files (*.yaml).")
+        return usage(f"{_listed(options.paths)}: no agent files (*.yaml).")
     environment = Environment(files)
     _tell_troubles(environment)
     problems: list[Problem] = []
@@ -96,7 +104,7 @@ def _check(arguments: Sequence[str]) -> int:
 
 
 def _chat(arguments: Sequence[str]) -> int:
-    parser = _parser(
+    parser = command_parser(
         "runner chat",
         "The same agent and the same engine, typed in the terminal.",
         "example:\n  runner chat agents/support.yaml\n"
@@ -105,14 +113,14 @@ def _chat(arguments: Sequence[str]) -> int:
     parser.add_argument("agent", metavar="AGENT", type=Path, help="an agent file")
     parser.add_argument("--json", action="store_true", help="one JSON record a line on standard output")
     _add_services(parser)
-    _add_overrides(parser)
+    add_overrides(parser)
     _add_log_level(parser)
     options = parser.parse_args(arguments)
     from runner.document.load import agent_files
 
     files = _files([options.agent], agent_files)
     if len(files) != 1:
-        return _usage(f"{options.agent} holds {len(files)} agents. Name one of the files.")
+        return usage(f"{options.agent} holds {len(files)} agents. Name one of the files.")
 
     async def work(agents: Agents, environment: Environment) -> int:
         from runner.live.chat import chat
@@ -123,7 +131,7 @@ def _chat(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    parser = _parser(
+    parser = command_parser(
         "runner",
         "Turn a YAML file into a voice agent that talks, and keeps talking while you edit the file.",
         _RUN_EXAMPLE,
@@ -146,7 +154,7 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--url", dest="old_url", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"runner {__version__}")
     _add_services(parser)
-    _add_overrides(parser)
+    add_overrides(parser)
     _add_log_level(parser)
     options = parser.parse_args(arguments)
     if options.agent is None:
@@ -156,14 +164,14 @@ def _run(arguments: Sequence[str]) -> int:
         print("--url is called --room here; going on with it.", file=sys.stderr)
         options.room = options.room or options.old_url
     if options.daily and options.room:
-        return _usage("--daily makes a new room and --room joins an old one. Give one of them.")
+        return usage("--daily makes a new room and --room joins an old one. Give one of them.")
     from runner.document.load import agent_files
 
     files = _files([options.agent], agent_files)
     if not files:
-        return _usage(f"{options.agent} holds no agent files (*.yaml).")
+        return usage(f"{options.agent} holds no agent files (*.yaml).")
     if (options.daily or options.room) and len(files) != 1:
-        return _usage("A Daily room takes one agent. Name the file.")
+        return usage("A Daily room takes one agent. Name the file.")
 
     async def work(agents: Agents, environment: Environment) -> int:
         from runner.live.port import listen
@@ -249,45 +257,10 @@ def _files(paths: Sequence[Path], agent_files: Callable[[Path], list[Path]]) -> 
     return list(dict.fromkeys(found))
 
 
-def _parser(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=name,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-
-
 def _port(typed: str) -> int:
     if not typed.isdecimal() or int(typed) > 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {typed!r}")
     return int(typed)
-
-
-class _Pairs(argparse.Action):
-    """NAME=VALUE, several times, into a dictionary."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        name, equals, value = str(values).partition("=")
-        if not equals or not name:
-            parser.error(f"{option_string} takes NAME=VALUE, not {values!r}")
-        setattr(namespace, self.dest, {**getattr(namespace, self.dest), name: value})
-
-
-def _add_overrides(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--var", action=_Pairs, default={}, metavar="NAME=VALUE", help="give a variable of the agent another value"
-    )
-    parser.add_argument(
-        "--set", action=_Pairs, default={}, metavar="PATH=VALUE", help="give any key another value, llm.model=gpt-4o"
-    )
 
 
 def _add_services(parser: argparse.ArgumentParser) -> None:
@@ -307,11 +280,6 @@ def _add_log_level(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="also log what happens inside; debug and trace hold prompts and what callers say (RUNNER_LOG, error)",
     )
-
-
-def _usage(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
-    return 2
 
 
 def _listed(paths: Sequence[Path]) -> str:

@@ -18,8 +18,11 @@ from runner.effective import FieldChange, file_changes
 def differences(old: AgentDefinition, new: AgentDefinition) -> list[Difference]:
     """Everything that differs between two versions of an agent, in the order of the file. Empty for equal ones.
 
-    Where a definition was read from, and whether a value was written or is the default, makes no difference.
+    Where a definition was read from, and whether a value was written or is the default, makes no difference; nor do names
+    that come from the names of the files.
     """
+    if old.name == old.file.stem and new.name == new.file.stem:
+        new = replace(new, name=old.name)
     found = [
         difference for change in _direct(old, new) for difference in Teller(old, new).tell(change) if difference.said
     ]

@@ -103,14 +103,14 @@ class Teller:
                 when = field.when if field else when
                 said = self._said_in_stage(stage, part, setting, before, after)
             elif stage and at == "listen_for":
-                said = self._dictation(stage, before, after)
+                when, said = "now", self._dictation(stage, before, after)
             where = f" in stage {stage}" if stage else ""
             yield Difference(change.path.removesuffix(path) + at, before, after, when, f"{said}{where}")
 
     def _said_in_stage(self, stage: str, part: Part, setting: str, before: object, after: object) -> str:
         """A stage's own value against what held there before: what a caller notices, not what is written."""
         path = f"{part}.{setting}"
-        if isinstance(before, tuple | Only) or isinstance(after, tuple | Only):
+        if _has_list(before, after):
             return self._said(path, before, after)
         was = effective(self.old, stage).service(part).settings.get(setting)
         now = effective(self.new, stage).service(part).settings.get(setting)
@@ -399,6 +399,10 @@ def _group(value: object) -> dict[str, object] | None:
 
 def _is_list(value: object) -> bool:
     return value is None or isinstance(value, tuple | Only)
+
+
+def _has_list(*values: object) -> bool:
+    return any(isinstance(value, tuple | Only) for value in values)
 
 
 def _items(value: object) -> tuple[object, ...]:

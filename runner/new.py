@@ -101,16 +101,16 @@ def write(file: Path, answers: Answers) -> None:
 
 def agent_text(file: Path, answers: Answers) -> str:
     """The text of an agent that is going to stand in `file`."""
-    what = _spoken(answers.what)
+    what, name = _without_templates(answers.what), _without_templates(answers.name)
     purpose = what if what.endswith((".", "!", "?")) else f"{what}."
-    who = "{{ company }}" if answers.name else ""
+    who = "{{ company }}" if name else ""
     lines = [
         f"# yaml-language-server: $schema={_schema_seen_from(file)}",
         f"name: {_agent_name(file)}",
-        f"description: {_value(answers.what)}",
+        f"description: {_value(what)}",
     ]
-    if answers.name:
-        lines += ["", "variables:", f"  company: {_value(answers.name)}"]
+    if name:
+        lines += ["", "variables:", f"  company: {_value(name)}"]
     lines += [
         "",
         "prompt: |",
@@ -175,8 +175,8 @@ def _one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def _spoken(text: str) -> str:
-    """Text in a template that stays what it is: no two signs that Jinja2 would read."""
+def _without_templates(text: str) -> str:
+    """Text without the pairs of signs that Jinja2 would read."""
     return re.sub(r"\{(?=[{%#])", "{ ", text)
 
 

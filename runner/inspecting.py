@@ -1,0 +1,105 @@
+"""The commands that look at files and start nothing: `runner explain`, `runner diff`, `runner new`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.definition import AgentDefinition
+from runner.document.load import load
+from runner.environment import Environment
+from runner.options import add_overrides, command_parser, usage
+from runner.problem import Problem, print_problems
+from runner.terminal import wants_color
+
+
+def diff(arguments: Sequence[str]) -> int:
+    """`runner diff OLD NEW`"""
+    parser = command_parser(
+        "runner diff",
+        "Say in plain sentences what differs between two versions of an agent, and when running calls notice.",
+        "example:\n  runner diff old/support.yaml agents/support.yaml\n"
+        "  git show HEAD:agents/support.yaml > /tmp/old.yaml && runner diff /tmp/old.yaml agents/support.yaml",
+    )
+    parser.add_argument("old", metavar="OLD", type=Path, help="an agent file as it was")
+    parser.add_argument("new", metavar="NEW", type=Path, help="the agent file as it is")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_overrides(parser)
+    options = parser.parse_args(arguments)
+    old, new = _read(options.old, options), _read(options.new, options)
+    if old is None or new is None:
+        return 1
+    from runner.diff import differences
+
+    found = differences(old, new)
+    if options.json:
+        print(json.dumps({"changes": [difference.as_json() for difference in found]}, ensure_ascii=False))
+        return 0
+    for difference in found:
+        print(difference)
+    if not found:
+        print("Nothing differs that a caller or a model would notice.")
+    return 0
+
+
+def new(arguments: Sequence[str]) -> int:
+    """`runner new PATH`"""
+    parser = command_parser(
+        "runner new",
+        "Write a first agent. Asks three questions; each can be answered by an option instead.",
+        'example:\n  runner new agents/orders.yaml\n  runner new agents/orders.yaml --what "Takes orders for pizza." '
+        '--name "Luigi\'s" --stages',
+    )
+    parser.add_argument("path", metavar="PATH", type=Path, help="the file to write; nothing is ever overwritten")
+    parser.add_argument("--what", metavar="TEXT", help="what the agent is for, in a sentence")
+    parser.add_argument("--name", metavar="NAME", help="its own name, or the company's")
+    parser.add_argument(
+        "--stages",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="a conversation in steps, each with instructions of its own; or one conversation",
+    )
+    options = parser.parse_args(arguments)
+    from runner.new import CannotWriteError, ask, file_for, write
+
+    try:
+        file = file_for(options.path)
+    except CannotWriteError as error:
+        return usage(str(error))
+
+    def answer(question: str) -> str:
+        print(question, end="", flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            print()
+            raise EOFError
+        return line
+
+    answers = ask(answer, options.what, options.name, options.stages)
+    try:
+        write(file.absolute(), answers)
+    except CannotWriteError as error:
+        print(error, file=sys.stderr)
+        if error.problems:
+            print(print_problems(error.problems, color=wants_color(sys.stderr)), file=sys.stderr)
+        return 1
+    print(f"{file} is written. Talk to it, change it while you talk:\n  runner {file}")
+    return 0
+
+
+def _read(path: Path, options: argparse.Namespace) -> AgentDefinition | None:
+    """One agent; None after its problems were told."""
+    if path.is_dir():
+        print(f"{path} is a folder. Name one agent file.", file=sys.stderr)
+        return None
+    environment = Environment([path])
+    for trouble in environment.troubles:
+        print(trouble, file=sys.stderr)
+    loaded = load(path, variables=options.var, settings=options.set, env=environment.values)
+    told: tuple[Problem, ...] = loaded.problems if loaded.definition is None else ()
+    if told:
+        print(print_problems(told, color=wants_color(sys.stderr)), file=sys.stderr)
+    return loaded.definition

@@ -1,0 +1,49 @@
+"""Options that several commands share, and how a command that is used wrongly answers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def command_parser(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """A parser that keeps the epilog as written and takes no shortened names."""
+    return argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """`--var NAME=VALUE` and `--set PATH=VALUE`, each any number of times: `options.var` and `options.set`."""
+    parser.add_argument(
+        "--var", action=Pairs, default={}, metavar="NAME=VALUE", help="give a variable of the agent another value"
+    )
+    parser.add_argument(
+        "--set", action=Pairs, default={}, metavar="PATH=VALUE", help="give any key another value, llm.model=gpt-4o"
+    )
+
+
+class Pairs(argparse.Action):
+    """NAME=VALUE, several times, into a dictionary."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        name, equals, value = str(values).partition("=")
+        if not equals or not name:
+            parser.error(f"{option_string} takes NAME=VALUE, not {values!r}")
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest), name: value})
+
+
+def usage(sentence: str) -> int:
+    """Say on standard error what is wrong with the command line; the exit code for it."""
+    print(sentence, file=sys.stderr)
+    return 2
