@@ -149,9 +149,8 @@ class Conversation:
     def _target(self, way: Transition) -> str:
         """The stage a way leads to. One that a save removed meanwhile leads to the beginning."""
         first = self._agent.first_stage or ""
-        if way.to == BACK:
-            return self._visited[-1] if self._visited else first
-        return way.to if way.to in self._agent.stages else first
+        to = (self._visited[-1] if self._visited else first) if way.to == BACK else way.to
+        return to if to in self._agent.stages else first
 
     async def _take(self, way: Transition) -> NodeConfig:
         return self._node(self._target(way))
@@ -176,6 +175,8 @@ class Conversation:
 
     async def _entered(self, action: dict[str, Any], _flow: object) -> None:
         stage, opening = cast("str | None", action["stage"]), bool(action["opening"])
+        if stage is not None and stage not in self._agent.stages:
+            stage = self._agent.first_stage  # a save removed it on the way there
         _, parts = self._attached()
         before, now = self._now, effective(self._agent, stage)
         if not opening:
