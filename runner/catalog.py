@@ -67,9 +67,8 @@ _OPENAI: dict[str, Field] = {
         "frequency_penalty",
         "presence_penalty",
         "seed",
-        "service_tier",
     )
-}
+} | {"service_tier": Field("", "next call")}
 
 _CARTESIA: dict[str, Field] = {
     "model": Field("model", "next turn"),

@@ -150,7 +150,7 @@ def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
         for name, stage in before.stages.items()
         if name not in after.stages
     )
-    if before.variables != after.variables and not found:
+    if before.variables != after.variables:
         found.append(FieldChange("variables", before.variables, after.variables, "next turn"))
     for name in ("name", "description"):
         found.extend(_value_change(name, before, after, name, "now"))

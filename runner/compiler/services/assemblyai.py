@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any, cast
 
 from pipecat.frames.frames import STTUpdateSettingsFrame
 from pipecat.services.assemblyai.stt import AssemblyAISTTService, is_u3_pro_model
 from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
+from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import PROVIDERS
 from runner.definition import Service, Setting
@@ -39,8 +41,8 @@ class AssemblyAIEars(AssemblyAISTTService):
     async def _handle_message(self, message: dict[str, Any]) -> None:
         match message.get("type"):
             case "Error":
-                code, text = message.get("error_code"), message.get("error")
-                await self.push_error(error_msg=f"AssemblyAI refused ({code}): {text}")
+                code, text = message.get("error_code"), str(message.get("error"))
+                await self.push_error(f"AssemblyAI refused ({code}): {text}", category=_category(code, text))
             case "Warning":
                 code, text = message.get("warning_code"), message.get("warning")
                 await self.push_error(error_msg=f"AssemblyAI warns ({code}): {text}")
@@ -48,6 +50,16 @@ class AssemblyAIEars(AssemblyAISTTService):
                 pass
             case _:
                 await super()._handle_message(message)
+
+
+def _category(code: object, text: str) -> ErrorCategory:
+    """What kind of refusal it is. 1008 is used for keys and for the number of sessions alike, so the text decides. Pipecat
+    tries again after a kind that may pass, and not after one that stays."""
+    if "concurrent sessions" in text:
+        return ErrorCategory.RATE_LIMIT
+    if code == 1008:
+        return ErrorCategory.AUTHENTICATION
+    return ErrorCategory.SERVER if code == 3005 else ErrorCategory.UNKNOWN
 
 
 def build(service: Service, *, key: str, barge_in: bool) -> AssemblyAIEars:
@@ -64,7 +76,10 @@ def build(service: Service, *, key: str, barge_in: bool) -> AssemblyAIEars:
 def update(service: Service, names: Collection[str]) -> STTUpdateSettingsFrame | None:
     """The frame that tells a running service the named settings of `service`; None when nothing can be told."""
     live = [name for name in names if name in _FIELDS and _FIELDS[name].wire in _LIVE]
-    return STTUpdateSettingsFrame(delta=_settings(service, live)) if live else None
+    if not live:
+        return None
+    at_rest = {name: _FIELDS[name].rest for name in live if service.settings.get(name) is None}
+    return STTUpdateSettingsFrame(delta=_settings(replace(service, settings={**service.settings, **at_rest}), live))
 
 
 def _settings(service: Service, names: Collection[str]) -> AssemblyAISTTService.Settings:

@@ -7,19 +7,24 @@ from typing import Any
 
 from pipecat.frames.frames import TTSUpdateSettingsFrame
 from pipecat.services.cartesia.tts import CartesiaTTSService, GenerationConfig
+from pipecat.transcriptions.language import Language
 
 from runner.catalog import PROVIDERS
+from runner.compiler.services.cartesia_voice import CartesiaVoice
 from runner.definition import Service
 
 VENDOR = "wss://api.cartesia.ai/tts/websocket"
 
 _FIELDS = PROVIDERS["tts", "cartesia"].fields
+_AT_REST: dict[str, object] = {"language": Language.EN, "pronunciation_dict_id": None}
+"""What Pipecat 1.14 sends when nobody says anything; told to a running call when a setting is taken out of the file."""
+
 _GENERATION = tuple(name for name, field in _FIELDS.items() if field.wire == "generation_config")
 
 
-def build(service: Service, *, key: str) -> CartesiaTTSService:
+def build(service: Service, *, key: str) -> CartesiaVoice:
     """The service of one call."""
-    return CartesiaTTSService(
+    return CartesiaVoice(
         api_key=key,
         settings=_settings(service, _FIELDS),
         url=service.endpoint or VENDOR,
@@ -29,7 +34,13 @@ def build(service: Service, *, key: str) -> CartesiaTTSService:
 def update(service: Service, names: Collection[str]) -> TTSUpdateSettingsFrame | None:
     """The frame that tells a running service the named settings of `service`, heard from the next sentence."""
     told = [name for name in names if name in _FIELDS]
-    return TTSUpdateSettingsFrame(delta=_settings(service, told)) if told else None
+    if not told:
+        return None
+    delta = _settings(service, told)
+    for name, rest in _AT_REST.items():
+        if name in told and name not in service.settings:
+            setattr(delta, _FIELDS[name].wire, rest)
+    return TTSUpdateSettingsFrame(delta=delta)
 
 
 def _settings(service: Service, names: Collection[str]) -> CartesiaTTSService.Settings:

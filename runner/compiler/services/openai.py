@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Collection
 from typing import Any
 
+from openai import NOT_GIVEN
 from pipecat.frames.frames import LLMUpdateSettingsFrame
 from pipecat.services.openai.llm import OpenAILLMService
 
@@ -49,7 +50,11 @@ def update(service: Service, names: Collection[str], prompt: str | None) -> LLMU
     told = [name for name in names if name in _FIELDS]
     if not told and prompt is None:
         return None
-    return LLMUpdateSettingsFrame(delta=_settings(service, told, prompt))
+    delta = _settings(service, told, prompt)
+    for name in told:
+        if name not in service.settings:
+            setattr(delta, name, NOT_GIVEN)  # the vendor's own default again
+    return LLMUpdateSettingsFrame(delta=delta)
 
 
 def _settings(service: Service, names: Collection[str], prompt: str | None) -> OpenAILLMService.Settings:

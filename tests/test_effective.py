@@ -1,0 +1,322 @@
+"""The one idea: what a call is set to, and what has to be told to get it from one moment to another."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import NOT_GIVEN
+from pipecat.services.assemblyai.stt import AssemblyAISTTService
+from pipecat.services.cartesia.tts import CartesiaTTSService, GenerationConfig
+from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.transcriptions.language import Language
+
+from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part
+from runner.compiler import services
+from runner.definition import AgentDefinition, Only, Service, Setting, Stage, Transition
+from runner.document.check import schema
+from runner.document.load import load
+from runner.effective import Change, Effective, change, effective, file_changes
+from runner.wording import plan
+from tests.running import PROJECT
+
+AGENTS = [
+    *sorted((PROJECT / "agents").glob("*.yaml")),
+    *sorted((PROJECT / "tests" / "cloud" / "agents").glob("*.yaml")),
+    *sorted((PROJECT / "tests" / "examples" / "good").glob("*.yaml")),
+]
+
+
+def read(text: str, folder: Path) -> AgentDefinition:
+    file = folder / "agent.yaml"
+    file.write_text(text)
+    loaded = load(file, env={})
+    assert loaded.definition, [problem.message for problem in loaded.problems]
+    return loaded.definition
+
+
+def opened(file: Path) -> AgentDefinition:
+    found = load(file, env={"REGION": "eu", "HOST": "example.com"}).definition
+    assert found, file
+    return found
+
+
+def moments(agent: AgentDefinition) -> list[Effective]:
+    """What the agent is set to in each of its stages."""
+    return [effective(agent, stage) for stage in agent.stages or [None]]
+
+
+def everything(moment: Effective) -> dict[str, object]:
+    """All that is set in a moment, by its path."""
+    return {field.path: field.after for field in change(None, moment).fields if field.after is not None}
+
+
+def told(settings: dict[str, object], changed: Change) -> dict[str, object]:
+    """`settings` after a call was told a change."""
+    new = {**settings, **{field.path: field.after for field in changed.fields}}
+    return {path: value for path, value in new.items() if value is not None}
+
+
+def agent_with(part: Part = "stt", settings: dict[str, Setting] | None = None, **stages: Stage) -> AgentDefinition:
+    services = {
+        "stt": Service("assemblyai", {"model": "universal-3-5-pro", "turn_detection": "pipecat"}),
+        "llm": Service("openai", {"model": "gpt-4o"}),
+        "tts": Service("cartesia", {"model": "sonic-3.6", "voice": "v"}),
+    }
+    services[part] = replace(services[part], settings={**services[part].settings, **(settings or {})})
+    return AgentDefinition(name="a", file=Path("a.yaml"), prompt="Be kind.", stages=stages, **services)
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_nothing_changes_between_a_moment_and_itself(file: Path) -> None:
+    agent, again = opened(file), opened(file)
+    for moment, same in zip(moments(agent), moments(again), strict=True):
+        assert not change(moment, same)
+    assert not file_changes(agent, again)
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_what_is_told_leads_from_every_stage_to_every_other(file: Path) -> None:
+    for before, after in product(moments(opened(file)), repeat=2):
+        changed = change(before, after)
+        settings = everything(before)
+        assert all(settings.get(field.path) == field.before for field in changed.fields)
+        assert told(settings, changed) == everything(after)
+        assert (before.prompt == after.prompt) == (not changed.touches("prompt"))
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_a_stage_changes_nothing_of_a_service_that_a_running_call_cannot_take(file: Path) -> None:
+    for before, after in product(moments(opened(file)), repeat=2):
+        services = [f for f in change(before, after).fields if f.path.partition(".")[0] in PARTS]
+        assert {field.when for field in services} <= {"now", "next turn"}
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_way_there_and_back_leaves_nothing_behind(file: Path) -> None:
+    for before, after in product(moments(opened(file)), repeat=2):
+        settings = everything(before)
+        assert told(told(settings, change(before, after)), change(after, before)) == settings
+
+
+def test_setting_that_only_a_stage_has_rests_elsewhere() -> None:
+    for name, field in PROVIDERS["stt", "assemblyai"].fields.items():
+        if field.rest is not None:
+            value: Setting = ("x",) if isinstance(field.rest, tuple) else "x" if isinstance(field.rest, str) else 0.7
+            agent = agent_with(a=Stage("a"), b=Stage("b", stt={name: value}))
+            leaving = change(effective(agent, "b"), effective(agent, "a"))
+            assert leaving.of("stt") == {name: field.rest}
+
+
+def test_keyterms_of_a_stage_are_added_and_only_replaces() -> None:
+    agent = agent_with(
+        settings={"keyterms": ("Northwind", "RMA")},
+        plain=Stage("plain"),
+        more=Stage("more", stt={"keyterms": ("RMA", "order number")}),
+        only=Stage("only", stt={"keyterms": Only(("yes", "no"))}),
+        none=Stage("none", stt={"keyterms": Only(())}),
+    )
+    assert {stage: effective(agent, stage).stt.settings["keyterms"] for stage in agent.stages} == {
+        "plain": ("Northwind", "RMA"),
+        "more": ("Northwind", "RMA", "order number"),
+        "only": ("yes", "no"),
+        "none": (),
+    }
+
+
+def test_prompt_of_a_moment_is_one_text() -> None:
+    agent = replace(
+        agent_with(a=Stage("a", prompt="Ask for {{ what }}.\n"), b=Stage("b", say="Bye, {{ what }}.", end=True)),
+        prompt="You serve {{ what }}.\n",
+        variables={"what": "tea"},
+        anywhere=(Transition(to="b", when="The caller leaves"),),
+    )
+    a, b = moments(agent)
+    assert (a.prompt, a.say, a.asks, [way.to for way in a.ways]) == (
+        "You serve tea.\n\nAsk for tea.",
+        None,
+        True,
+        ["b"],
+    )
+    assert (b.prompt, b.say, b.asks, b.ways) == ("You serve tea.", "Bye, tea.", False, ())
+
+
+# silences
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_no_ear_waits_longer_than_the_one_that_ends_the_turn(file: Path) -> None:
+    """Pipecat ends AssemblyAI's turn when its own voice detection stops: a longer silence there would mean nothing."""
+    for moment in moments(opened(file)):
+        settings: dict[str, Any] = dict(moment.stt.settings)
+        if settings.get("turn_detection") == "assemblyai":
+            assert settings["min_turn_silence"] <= settings["max_turn_silence"]
+        elif "max_turn_silence" in settings:
+            assert settings["min_turn_silence"] == settings["max_turn_silence"]
+            assert moment.turns.vad.stop_secs >= settings["min_turn_silence"] / 1000
+
+
+def test_dictation_waits_longer_and_ends_with_its_stage() -> None:
+    agent = agent_with(a=Stage("a"), mail=Stage("mail", listen_for="email"))
+    a, mail = moments(agent)
+    assert (a.stt.settings["min_turn_silence"], a.turns.vad.stop_secs) == (100, 0.2)
+    assert (mail.stt.settings["min_turn_silence"], mail.turns.vad.stop_secs) == (1200, 1.2)
+    assert change(mail, a).of("stt") == {"min_turn_silence": 100, "max_turn_silence": 100}
+
+
+def test_dictation_with_the_vendors_own_turns() -> None:
+    agent = agent_with(settings={"turn_detection": "assemblyai"}, a=Stage("a"), mail=Stage("mail", listen_for="email"))
+    a, mail = moments(agent)
+    assert change(a, mail).of("stt") == {"min_turn_silence": 1200, "max_turn_silence": 3000}
+    assert change(mail, a).of("stt") == {"min_turn_silence": 100, "max_turn_silence": 1000}
+    assert mail.turns == a.turns
+
+
+def test_silence_set_by_hand_wins_over_dictation() -> None:
+    agent = agent_with(mail=Stage("mail", listen_for="email", stt={"min_turn_silence": 700}))
+    [mail] = moments(agent)
+    assert (mail.stt.settings["min_turn_silence"], mail.turns.vad.stop_secs) == (700, 0.7)
+
+
+# what a save changed, in words
+
+
+BEFORE = """
+prompt: You are Maya.
+greeting: Hello.
+variables: {who: Maya}
+stt: {keyterms: [RMA], mode: balanced}
+tts: {voice: 79a125e8-cd45-4c13-8a67-188112f4dd22}
+stages:
+  a:
+    prompt: Ask.
+    next:
+      - when: The caller leaves
+        to: b
+  b:
+    say: Bye.
+    end: true
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("You are Maya", "You are Zoe", ["prompt: running calls from their next turn"]),
+        ("Hello", "Good day", ["greeting: from the next call"]),
+        ("[RMA]", "[RMA, refund]", ["stt.keyterms: running calls at once"]),
+        ("balanced", "max_accuracy", ["stt.mode: from the next call"]),
+        ("79a125e8-", "89a125e8-", ["tts.voice: running calls from their next turn"]),
+        ("Ask.", "Ask twice.", ["stages.a.prompt: running calls from their next turn"]),
+        ("Bye.", "See you.", ["stages.b.say: running calls when they next enter the stage"]),
+        ("The caller leaves", "The caller is done", ["stages.a.next: running calls from their next turn"]),
+        ("prompt: You", "description: d\nprompt: You", ["description: running calls at once"]),
+    ],
+)
+def test_a_save_is_told_with_the_moment_it_is_heard(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    changed = file_changes(read(BEFORE, tmp_path), read(BEFORE.replace(old, new, 1), tmp_path))
+    assert plan(changed) == words
+    paths = ", ".join(field.path for field in changed.fields)
+    assert plan(changed, reaches_calls=False) == [f"{paths}: from the next call"]
+
+
+def test_a_stage_of_another_name_is_told_as_a_new_one(tmp_path: Path) -> None:
+    after = read(BEFORE.replace("to: b", "to: bye").replace("  b:\n", "  bye:\n"), tmp_path)
+    assert plan(file_changes(read(BEFORE, tmp_path), after)) == [
+        "stages.a.next: running calls from their next turn",
+        "stages.bye, stages.b: running calls when they next enter the stage",
+    ]
+
+
+def test_a_variable_is_told_also_where_other_things_changed(tmp_path: Path) -> None:
+    text = BEFORE.replace("Bye", "Bye from {{ who }}")
+    before, after = read(text, tmp_path), read(text.replace("who: Maya", "who: Zoe"), tmp_path)
+    assert plan(file_changes(before, after)) == ["variables: running calls from their next turn"]
+    after = read(text.replace("who: Maya", "who: Zoe").replace("RMA", "refund"), tmp_path)
+    assert plan(file_changes(before, after)) == [
+        "stt.keyterms: running calls at once",
+        "variables: running calls from their next turn",
+    ]
+
+
+# settings taken out of the file, or that only a stage has
+
+
+@pytest.mark.parametrize(
+    ("part", "setting", "at_rest"),
+    [
+        ("stt", {"keyterms": ("RMA",)}, {"keyterms_prompt": []}),
+        ("stt", {"about": "A call to a shop."}, {"prompt": ""}),
+        ("stt", {"vad_threshold": 0.6}, {"vad_threshold": 0.3}),
+        ("llm", {"temperature": 0.1}, {"temperature": NOT_GIVEN}),
+        ("llm", {"max_completion_tokens": 50}, {"max_completion_tokens": NOT_GIVEN}),
+        ("tts", {"speed": 1.4}, {"generation_config": GenerationConfig()}),
+        ("tts", {"language": "de"}, {"language": Language.EN}),
+        ("tts", {"pronunciation_dict_id": "p"}, {"pronunciation_dict_id": None}),
+    ],
+)
+def test_what_is_taken_out_of_the_file_rests_in_running_calls(
+    part: Part, setting: dict[str, Setting], at_rest: dict[str, object]
+) -> None:
+    before, after = effective(agent_with(part, setting), None), effective(agent_with(part), None)
+    tell = {"stt": services.update_stt, "llm": services.update_llm, "tts": services.update_tts}[part]
+    frame = tell(change(before, after), after, services.Here())
+    assert frame
+    assert frame.delta
+    assert frame.delta.given_fields() == at_rest
+
+
+# schema, catalog and Pipecat
+
+NOT_BY_SETTINGS = {
+    ("stt", "turn_detection"): "a parameter of Pipecat's constructor",
+    ("llm", "service_tier"): "a parameter of Pipecat's constructor",
+}
+PIPECAT: dict[Part, Any] = {"stt": AssemblyAISTTService, "llm": OpenAILLMService, "tts": CartesiaTTSService}
+
+
+@pytest.mark.parametrize(("part", "provider"), PROVIDERS)
+def test_schema_and_catalog_have_the_same_settings(part: Part, provider: str) -> None:
+    assert list(schema()["$defs"][provider]["properties"]) == list(PROVIDERS[part, provider].fields)
+    assert PROVIDERS[part, provider].part == part
+
+
+@pytest.mark.parametrize(("part", "provider"), PROVIDERS)
+def test_every_setting_of_the_catalog_is_one_of_pipecats(part: Part, provider: str) -> None:
+    known = {field.name for field in fields(PIPECAT[part].Settings)}
+    for name, field in PROVIDERS[part, provider].fields.items():
+        if (part, name) not in NOT_BY_SETTINGS:
+            assert field.wire in known, name
+
+
+@pytest.mark.parametrize(("part", "provider"), PROVIDERS)
+def test_every_setting_of_pipecat_is_offered_or_left_out_for_a_reason(part: Part, provider: str) -> None:
+    left_out = {
+        "stt": {
+            "extra": "free for all",
+            "language": "language_codes is its successor",
+            "language_code": "language_codes is its successor",
+            "formatted_finals": "left over from the vendor's version 2",
+            "word_finalization_max_wait_time": "left over from the vendor's version 2",
+        },
+        "llm": {
+            "extra": "free for all",
+            "system_instruction": "the prompt of the moment",
+            "top_k": "not OpenAI's",
+            "filter_incomplete_user_turns": "Smart Turn does this",
+            "user_turn_completion_config": "Smart Turn does this",
+            "use_provider_thinking_default": "not for chat completions",
+        },
+        "tts": {"extra": "free for all"},
+    }
+    known = {field.name for field in fields(PIPECAT[part].Settings)}
+    offered = {field.wire for field in PROVIDERS[part, provider].fields.values()}
+    assert known - offered - set(left_out[part]) == set()
+
+
+def test_what_still_counts_on_this_machine_is_a_setting() -> None:
+    for (part, _), provider in PROVIDERS.items():
+        assert provider.fields.keys() >= STILL_MEANT_HERE[part]
