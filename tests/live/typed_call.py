@@ -19,7 +19,7 @@ Record = dict[str, Any]
 
 
 class TypedCall(Running):
-    """Use as `with TypedCall(agent, model) as call:`; the agent has greeted when the block begins, if it greets.
+    """Use as `with TypedCall(agent, model) as call:`; the agent, which has a greeting, has greeted when the block begins.
 
     model: the emulator that answers; None for the model of this machine.
     """
@@ -37,6 +37,7 @@ class TypedCall(Running):
 
     def __enter__(self) -> TypedCall:
         self.wait("ready")
+        self.wait("agent")
         return self
 
     @property
