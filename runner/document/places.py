@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,7 @@ class Place:
 
     typed: the value as written, "" for groups and lists.
     last_line: the line the value ends on, from 1.
+    home:  the file it stands in, None for the one it was asked of (see `Source.home`).
     """
 
     key: Spot
@@ -41,18 +43,20 @@ class Place:
     typed: str
     style: Style
     last_line: int = 0
+    home: Source | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
 class Source:
-    """One file as it was read.
+    """One file as it was read, or an agent's file together with those it extends.
 
     lines:    the file as it stands, without line ends.
     data:     groups as dict, lists as list, text as str, nothing as None.
     places:   one for every path in `data`.
     problems: what was wrong with the YAML itself.
     broken:   lines (from 1) that were mended; whatever else is said about them is a consequence.
-    origin:   "" or what to name instead of a place in the file (`--set stt.mode=fast`), by path.
+    origins:  what to name instead of a place in the file (`--set stt.mode=fast`), by path.
+    base:     what was merged into `data` and `places` from the file that this one extends.
     """
 
     file: Path
@@ -62,12 +66,24 @@ class Source:
     problems: list[Problem] = field(default_factory=list[Problem])
     broken: set[int] = field(default_factory=set[int])
     origins: dict[Where, str] = field(default_factory=dict[Where, str])
+    base: Source | None = None
 
     def place(self, path: Where) -> Place:
         """The place of `path`, or of the nearest thing around it."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path) or Place(Spot(1, 1, 1), Spot(1, 1, 1), "", "empty")
+
+    def home(self, path: Where) -> Source:
+        """The file in which the value at `path` stands: its `lines` are the ones that `place(path)` counts."""
+        return self.place(path).home or self
+
+    def family(self) -> Iterator[Source]:
+        """This file, the one it extends, the one that extends, ..."""
+        one: Source | None = self
+        while one is not None:
+            yield one
+            one = one.base
 
     def origin(self, path: Where) -> str:
         """`--set ...` when the value at `path` was given there, else ""."""
@@ -76,18 +92,19 @@ class Source:
     def at(
         self, spot: Spot, code: str, message: str, hint: str = "", severity: Severity = "error", path: Where = ()
     ) -> Problem:
-        """A problem at a spot of this file."""
+        """A problem at a spot of the file in which `path` stands."""
         message, hint = PASTED_KEY.sub("...", message), PASTED_KEY.sub("...", hint)
         origin = PASTED_KEY.sub("...", self.origin(path))
         if origin:
             return Problem(self.file, 1, 1, dotted(path), code, f"{origin}: {message}", hint, severity, 1, "")
-        snippet = self.lines[spot.line - 1] if 0 < spot.line <= len(self.lines) else ""
+        home = self.home(path)
+        snippet = home.lines[spot.line - 1] if 0 < spot.line <= len(home.lines) else ""
         column = min(spot.column, len(snippet) + 1)
         length = max(1, min(spot.length, len(snippet) - column + 1))
         masked = PASTED_KEY.sub("...", snippet)
         if masked != snippet:
             length = 1
-        return Problem(self.file, spot.line, column, dotted(path), code, message, hint, severity, length, masked)
+        return Problem(home.file, spot.line, column, dotted(path), code, message, hint, severity, length, masked)
 
     def on_key(self, path: Where, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
         """A problem at the key of `path`."""
