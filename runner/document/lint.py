@@ -1,35 +1,31 @@
 """What a schema cannot say: stages that do not exist, names that are no variables, settings that do not go together.
 
-Each rule is a function of the whole file that yields problems; `RULES` is the list of them.
+`RULES` is one table: each row has a code, a severity, what it looks at, a sentence, a hint and the source of the fact. The
+rows stand with the functions that find their places, by subject, in `rules/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from runner.document.places import Source, Where
-from runner.document.rules import services, stages, texts
-from runner.document.rules.view import Agent
+from runner.document.rules import answers, ears, lost, spoken, stages, templates, turns, vocabulary, ways
+from runner.document.rules.rule import Rule
+from runner.document.rules.view import Agent, Group
 from runner.problem import Problem
 
-RULES: tuple[Callable[[Agent], Iterator[Problem]], ...] = (
-    stages.stage_targets,
-    stages.one_opening,
-    stages.ends,
-    stages.reachable,
-    stages.one_otherwise,
-    texts.template_names,
-    texts.braces_elsewhere,
-    texts.lost_text,
-    texts.pasted_keys,
-    services.model_family,
-    services.session_only,
-    services.silences,
-    services.keyterms,
-    services.languages,
-    services.answer_length,
+RULES: tuple[Rule, ...] = (
+    *stages.RULES,
+    *ways.RULES,
+    *templates.RULES,
+    *lost.RULES,
+    *ears.RULES,
+    *vocabulary.RULES,
+    *turns.RULES,
+    *answers.RULES,
+    *spoken.RULES,
 )
 
 
@@ -39,5 +35,5 @@ def lint(
     """All problems of all rules. variables: those of `--var`; prompts: the texts of prompt files, by path."""
     if not isinstance(data, dict):
         return []
-    agent = Agent(source, cast("dict[str, Any]", data), variables, prompts)
-    return [problem for rule in RULES for problem in rule(agent)]
+    agent = Agent(source, cast("Group", data), variables, prompts)
+    return [problem for rule in RULES for problem in rule.problems(agent)]

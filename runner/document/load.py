@@ -67,8 +67,10 @@ def load(
     data, missing = fit(source, os.environ if env is None else env)
     found = missing + explain(source, data, faults(data))
     prompts = _prompt_files(source, data)
+    refused = {problem.line for problem in found}
+    advice = lint(source, data, variables or {}, prompts.texts)
     found += prompts.problems
-    found += lint(source, data, variables or {}, prompts.texts)
+    found += [p for p in advice if p.is_error or p.file != file or p.line not in refused]
     found = [p for p in found if p.file != file or p.line not in source.broken]
     if source.broken:
         found = [p for p in found if p.is_error]

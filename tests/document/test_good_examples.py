@@ -75,18 +75,23 @@ def test_durations_come_in_the_unit_of_the_setting() -> None:
     assert made.turns.vad.start_secs == 0.3
     assert made.turns.vad.stop_secs == 0.5
     assert made.turns.vad.confidence == 0.7
-    assert made.turns.smart_turn
-    assert made.turns.smart_turn_stop_secs == 2.0
     assert made.turns.idle is not None
     assert made.turns.idle.after == 60.0
     assert made.turns.idle.tries == 2
     assert made.limits.max_call == 5400.0
     assert made.turns.barge_in is False
-    assert made.llm.settings == {"model": "gpt-4o", "temperature": 0, "seed": -7, "top_p": 0.5}
+    assert made.llm.settings == {"model": "gpt-4o", "seed": -7, "top_p": 0.5}
+
+
+def test_zero_is_a_value_and_smart_turn_may_be_a_group() -> None:
+    made = agent("smart-turn")
+    assert made.llm.settings["temperature"] == 0
+    assert made.turns.smart_turn
+    assert made.turns.smart_turn_stop_secs == 2.0
 
 
 def test_settings_that_the_file_gives_are_told_from_defaults() -> None:
-    assert agent("numbers").llm.given == ("temperature", "seed", "top_p")
+    assert agent("numbers").llm.given == ("seed", "top_p")
 
 
 def test_anchors_and_merges_repeat_what_they_name() -> None:

@@ -136,7 +136,8 @@ def test_endpoint_is_filled_in_from_the_environment_and_nothing_else_is(tmp_path
     assert made is not None
     assert made.llm.endpoint == "http://127.0.0.1:9002/v1"
     assert made.prompt == "Say ${HOME}."
-    assert messages(file, env={"HOST": "x"}) == ["PORT is not set."]
+    said = '"${HOME}" is not filled in from the environment here; it stays as it is.'
+    assert messages(file, env={"HOST": "x"}) == [said, "PORT is not set."]
 
 
 def test_agents_of_a_folder_leave_out_shared_parts_and_tests(tmp_path: Path) -> None:

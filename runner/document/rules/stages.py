@@ -1,117 +1,218 @@
-"""Rules about the way a conversation takes: stages that do not exist, are never reached or never left."""
+"""Rules about the way a conversation takes: stages that do not exist, are never reached, never left, or have nothing to do."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from runner.definition import BACK
 from runner.document.names import closest, shown
 from runner.document.places import Where
+from runner.document.rules.rule import Hit, Rule
 from runner.document.rules.view import Agent, group_of, list_of
-from runner.problem import Problem
+
+FLOWS = "Pipecat 1.14, Flows: a function that leads to an unknown node ends the conversation"
+OWN = "the rules of the agent file (README, stages)"
 
 
-def _ways(agent: Agent) -> Iterator[tuple[Where, str, str | None]]:
-    """Every stage named by a way out: its path, its name, the stage it leads out of (None: anywhere)."""
-    for number, item in enumerate(list_of(agent.data.get("anywhere"))):
-        if isinstance(group_of(item).get("to"), str):
-            yield ("anywhere", number, "to"), item["to"], None
-    for name, stage in agent.stages.items():
-        for number, item in enumerate(list_of(stage.get("next"))):
-            for key in ("to", "otherwise"):
-                if isinstance(group_of(item).get(key), str):
-                    yield ("stages", name, "next", number, key), item[key], name
+def _no_stages(agent: Agent) -> Iterator[Hit]:
+    if not group_of(agent.data.get("stages")):
+        for path, target, _ in agent.ways:
+            yield Hit(path, {"target": shown(target)}, "value")
 
 
-def stage_targets(agent: Agent) -> Iterator[Problem]:
+def _no_such_stage(agent: Agent) -> Iterator[Hit]:
     names = list(group_of(agent.data.get("stages")))
-    for path, target, _ in _ways(agent):
-        if target == BACK and names:
-            continue
-        if not names:
-            yield agent.source.on_value(
-                path,
-                "no-stages",
-                f'There is no stage "{shown(target)}": this file has no stages.',
-                "Add it below stages:",
-            )
-        elif target not in names:
+    for path, target, _ in agent.ways:
+        if names and target != BACK and target not in names:
             close = closest(target, names)
             guess = f' Did you mean "{close}"?' if close else ""
-            yield agent.source.on_value(
-                path,
-                "no-such-stage",
-                f'There is no stage "{shown(target)}".{guess}',
-                f"The stages are: {', '.join(names)}.",
-            )
+            yield Hit(path, {"target": shown(target), "guess": guess, "names": ", ".join(names)}, "value")
 
 
-def one_opening(agent: Agent) -> Iterator[Problem]:
+def _two_openings(agent: Agent) -> Iterator[Hit]:
     first = next(iter(agent.stages), None)
     if first is not None and agent.data.get("greeting") and agent.stages[first].get("say"):
-        yield agent.source.on_key(
-            ("stages", first, "say"),
-            "two-openings",
-            f'The call would open twice: with the greeting and with what "{first}", the first stage, says.',
-            "Keep one of the two.",
-        )
+        yield Hit(("stages", first, "say"), {"first": first})
 
 
-def ends(agent: Agent) -> Iterator[Problem]:
+def _end_with_next(agent: Agent) -> Iterator[Hit]:
     for name, stage in agent.stages.items():
-        at: Where = ("stages", name)
         if stage.get("end") is True and stage.get("next"):
-            yield agent.source.on_key(
-                (*at, "next"),
-                "end-with-next",
-                f'"{name}" ends the call, so nothing can come next.',
-                "Remove end or next.",
-            )
+            yield Hit(("stages", name, "next"), {"name": name})
+
+
+def _silent(agent: Agent) -> Iterator[Hit]:
+    for name, stage in agent.stages.items():
         if not stage.get("say") and not stage.get("prompt") and stage.get("end") is not True:
-            yield agent.source.on_key(
-                at, "silent-stage", f'The stage "{name}" has nothing to say.', "Give it a prompt, a say, or both."
-            )
+            yield Hit(("stages", name), {"name": name})
+
+
+def _no_way_out(agent: Agent) -> Iterator[Hit]:
+    for name, stage in agent.stages.items():
         if not stage.get("next") and stage.get("end") is not True and not agent.data.get("anywhere"):
-            yield agent.source.on_key(
-                at,
-                "no-way-out",
-                f'No way leads out of the stage "{name}".',
-                "Add next: with where to go, or end: true if the call ends here.",
-                "warning",
-            )
+            yield Hit(("stages", name), {"name": name})
 
 
-def reachable(agent: Agent) -> Iterator[Problem]:
+def _unreachable(agent: Agent) -> Iterator[Hit]:
     names = list(agent.stages)
-    if not names:
+    if not names or any(to != BACK and to not in names for _, to, _ in agent.ways):
         return
-    seen = {names[0]}
-    ways = list(_ways(agent))
-    if any(target != BACK and target not in names for _, target, _ in ways):
-        return
-    grown = True
-    while grown:
-        found = {target for _, target, start in ways if target in names and (start is None or start in seen)} - seen
-        seen |= found
-        grown = bool(found)
+    seen = agent.reached()
     for name in names:
         if name not in seen:
-            yield agent.source.on_key(
-                ("stages", name),
-                "unreachable",
-                f'No way leads to the stage "{name}".',
-                "Name it after a to: of another stage, or remove it.",
-                "warning",
-            )
+            yield Hit(("stages", name), {"name": name})
 
 
-def one_otherwise(agent: Agent) -> Iterator[Problem]:
+def _back_from_nowhere(agent: Agent) -> Iterator[Hit]:
+    """`back` in the first stage, when no way ever leads into it."""
+    first = next(iter(agent.stages), None)
+    if first is None or any(to == first for _, to, _ in agent.ways):
+        return
+    for path, to, start in agent.ways:
+        if to == BACK and start == first and agent.stages[first].get("end") is not True:
+            yield Hit(path, {"name": first}, "value")
+
+
+def _waits_without_prompt(agent: Agent) -> Iterator[Hit]:
     for name, stage in agent.stages.items():
-        found = [n for n, item in enumerate(list_of(stage.get("next"))) if "otherwise" in group_of(item)]
-        for number in found[1:]:
-            yield agent.source.on_key(
-                ("stages", name, "next", number, "otherwise"),
-                "twice",
-                f'The stage "{name}" has "otherwise" twice; only the first would ever be taken.',
-                "Keep one of the two.",
-            )
+        if not stage.get("say") or stage.get("prompt") or stage.get("end") is True:
+            continue
+        ways = [group_of(item) for item in list_of(stage.get("next"))]
+        if (ways or agent.data.get("anywhere")) and not any("when" in way or "otherwise" in way for way in ways):
+            yield Hit(("stages", name), {"name": name})
+
+
+_DICTATED = re.compile(
+    r"\b(?:ask (?:for|the caller for)|get|collect|take down|find out|what is|tell me|spell|give me)\b"
+    r"[^.?!\n]{0,40}?\b(e-?mail(?: address)?|(?:tele)?phone number|order number|account number|card number|"
+    r"reference number|customer number|tracking number|street address|postal address|zip code|postcode)\b",
+    re.I,
+)
+_LISTEN_FOR = {"mail": "email", "phone": "phone", "number": "number", "address": "address", "code": "number"}
+
+
+def _dictation_unannounced(agent: Agent) -> Iterator[Hit]:
+    for name, stage in agent.stages.items():
+        own = group_of(stage.get("stt"))
+        if stage.get("listen_for") or stage.get("end") is True or own.keys() & {"min_turn_silence", "max_turn_silence"}:
+            continue
+        for key in ("say", "prompt"):
+            path: Where = ("stages", name, key)
+            text = stage.get(key)
+            text = agent.prompts[path][1] if path in agent.prompts else text
+            found = _DICTATED.search(text) if isinstance(text, str) else None
+            if found:
+                kind = next(value for word, value in _LISTEN_FOR.items() if word in found.group(1).lower())
+                yield Hit(("stages", name), {"name": name, "what": found.group(1), "kind": kind})
+                break
+
+
+def _listen_for_at_end(agent: Agent) -> Iterator[Hit]:
+    for name, stage in agent.stages.items():
+        if stage.get("end") is True and stage.get("listen_for"):
+            yield Hit(("stages", name, "listen_for"), {"name": name})
+
+
+RULES = (
+    Rule(
+        "no-stages",
+        "error",
+        "to and otherwise",
+        'There is no stage "{target}": this file has no stages.',
+        "Add it below stages:",
+        FLOWS,
+        _no_stages,
+    ),
+    Rule(
+        "no-such-stage",
+        "error",
+        "to and otherwise",
+        'There is no stage "{target}".{guess}',
+        "The stages are: {names}.",
+        FLOWS,
+        _no_such_stage,
+    ),
+    Rule(
+        "two-openings",
+        "error",
+        "greeting and the first stage",
+        'The call would open twice: with the greeting and with what "{first}", the first stage, says.',
+        "Keep one of the two.",
+        OWN,
+        _two_openings,
+    ),
+    Rule(
+        "end-with-next",
+        "error",
+        "stages that end the call",
+        '"{name}" ends the call, so nothing can come next.',
+        "Remove end or next.",
+        OWN,
+        _end_with_next,
+    ),
+    Rule(
+        "silent-stage",
+        "error",
+        "stages",
+        'The stage "{name}" has nothing to say.',
+        "Give it a prompt, a say, or both.",
+        OWN,
+        _silent,
+    ),
+    Rule(
+        "no-way-out",
+        "warning",
+        "stages",
+        'No way leads out of the stage "{name}".',
+        "Add next: with where to go, or end: true if the call ends here.",
+        OWN,
+        _no_way_out,
+    ),
+    Rule(
+        "unreachable",
+        "warning",
+        "stages",
+        'No way leads to the stage "{name}".',
+        "Name it after a to: of another stage, or remove it.",
+        OWN,
+        _unreachable,
+    ),
+    Rule(
+        "back-from-nowhere",
+        "warning",
+        "back",
+        '"back" leads nowhere here: "{name}" is the first stage, and no way leads into it.',
+        "Name the stage that shall come next.",
+        OWN,
+        _back_from_nowhere,
+    ),
+    Rule(
+        "waits-without-prompt",
+        "warning",
+        "stages without a prompt",
+        'The stage "{name}" waits for the caller, but nothing tells the model what to do with the answer.',
+        "Add a prompt, or a way out with when:",
+        "Pipecat 1.14, Flows: a node leads by its task messages",
+        _waits_without_prompt,
+    ),
+    Rule(
+        "dictation-unannounced",
+        "warning",
+        "stages that ask for something dictated",
+        'The stage "{name}" asks for: {what}. Callers pause while they dictate.',
+        "Add listen_for: {kind} to the stage, so that the agent waits.",
+        "AssemblyAI, Universal 3.5 Pro Realtime with Pipecat: Entity splitting tradeoff",
+        _dictation_unannounced,
+    ),
+    Rule(
+        "listen-for-at-end",
+        "warning",
+        "stages that end the call",
+        '"listen_for" has no effect here: the call ends with the stage "{name}", and nobody listens any more.',
+        "Remove it, or remove end: true.",
+        OWN,
+        _listen_for_at_end,
+    ),
+)
+"""The table of the rules about stages."""

@@ -2,58 +2,133 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from runner.definition import BACK
 from runner.document.check import Schema, inside, resolved, schema
-from runner.document.places import Source, Where
+from runner.document.places import Source, Spot, Where
 
 Group = dict[str, Any]
 
+PROVIDERS = {"stt": "assemblyai", "llm": "openai", "tts": "cartesia"}
+"""Who provides a service when the file names nobody."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Agent:
-    """One file as the rules see it. texts: everything that is a template, by path, with the file it stands in."""
+    """One file as the rules see it.
+
+    given:   the variables of `--var`.
+    prompts: the texts of prompt files with their files, by the path of the prompt.
+    """
 
     source: Source
     data: Group
     given: Mapping[str, str]
     prompts: Mapping[Where, tuple[Path, str]]
 
-    @property
+    @cached_property
     def stages(self) -> dict[str, Group]:
+        """The stages that are groups, in file order."""
         return {name: stage for name, stage in group_of(self.data.get("stages")).items() if isinstance(stage, dict)}
 
-    @property
+    @cached_property
     def variables(self) -> dict[str, str]:
+        """The variables with their texts, those of `--var` over the file's."""
         own = {name: str(value) for name, value in group_of(self.data.get("variables")).items() if value is not None}
         return {**own, **self.given}
 
-    def stt(self, stage: str | None = None) -> Group:
-        """What holds for the ear: the agent's settings, and over them those of a stage."""
-        own = group_of(self.data.get("stt"))
-        return {**own, **group_of(self.stages.get(stage, {}).get("stt"))} if stage else own
+    def services(self, part: str) -> Iterator[tuple[Where, Group, Group]]:
+        """Every `stt`, `llm` or `tts` of the file: its path, what it says itself, what holds there.
+
+        Nothing when another vendor provides the service than the one these rules are about.
+        """
+        whole = group_of(self.data.get(part))
+        if whole.get("provider", PROVIDERS[part]) != PROVIDERS[part]:
+            return
+        yield (part,), whole, whole
+        for name, stage in self.stages.items():
+            own = stage.get(part)
+            if isinstance(own, dict):
+                yield ("stages", name, part), own, {**whole, **own}
 
     def ears(self) -> Iterator[tuple[Where, Group, Group]]:
-        """Every `stt` of the file: its path, what it says itself, what holds there."""
-        yield ("stt",), self.stt(), self.stt()
-        for name, stage in self.stages.items():
-            if isinstance(stage.get("stt"), dict):
-                yield ("stages", name, "stt"), stage["stt"], self.stt(name)
+        """Every `stt` of the file that is AssemblyAI."""
+        return self.services("stt")
 
-    def texts(self) -> Iterator[tuple[Where, str, Schema]]:
+    @property
+    def turn_detection(self) -> str:
+        """Who decides that the caller has finished: `pipecat` or `assemblyai`."""
+        return str(group_of(self.data.get("stt")).get("turn_detection", "pipecat"))
+
+    @cached_property
+    def texts(self) -> list[tuple[Where, str, Schema]]:
         """Every text of the file with its path and its part of the schema."""
-        yield from _texts(self.data, schema(), ())
+        return list(_texts(self.data, schema(), ()))
 
-    def templates(self) -> Iterator[tuple[Where, str, Path | None]]:
+    @cached_property
+    def templates(self) -> list[tuple[Where, str, Path | None]]:
         """Every text that is filled in, and the file it comes from when it is not this one."""
-        for path, text, node in self.texts():
-            if node.get("x-template"):
-                yield path, text, None
-        for path, (file, text) in self.prompts.items():
-            yield path, text, file
+        found: list[tuple[Where, str, Path | None]] = [
+            (path, text, None) for path, text, node in self.texts if node.get("x-template")
+        ]
+        return [*found, *((path, text, file) for path, (file, text) in self.prompts.items())]
+
+    @property
+    def prompt_texts(self) -> Iterator[tuple[Where, str, Path | None]]:
+        """What the model is told: prompts of the agent, of stages and of the greeting."""
+        return (found for found in self.templates if found[0][-1] == "prompt")
+
+    @property
+    def spoken_texts(self) -> Iterator[tuple[Where, str]]:
+        """What is spoken as written."""
+        return ((path, text) for path, text, _ in self.templates if path[-1] in ("greeting", "say", "goodbye"))
+
+    @cached_property
+    def ways(self) -> list[tuple[Where, str, str | None]]:
+        """Every stage named by a way out: its path, its name, the stage it leads out of (None: anywhere)."""
+        found: list[tuple[Where, str, str | None]] = []
+        for number, item in enumerate(list_of(self.data.get("anywhere"))):
+            if isinstance(group_of(item).get("to"), str):
+                found.append((("anywhere", number, "to"), item["to"], None))
+        for name, stage in self.stages.items():
+            for number, item in enumerate(list_of(stage.get("next"))):
+                for key in ("to", "otherwise"):
+                    if isinstance(group_of(item).get(key), str):
+                        found.append((("stages", name, "next", number, key), item[key], name))
+        return found
+
+    def reached(self) -> set[str]:
+        """The stages a call can get to."""
+        seen = {next(iter(self.stages), "")}
+        while True:
+            found = {to for _, to, start in self.ways if to != BACK and (start is None or start in seen)} - seen
+            if not found:
+                return seen
+            seen |= found
+
+    def spot_in(self, path: Where, text: str, start: int, length: int, file: Path | None = None) -> Spot | None:
+        """Where a piece of a text stands in its file; None when the lines do not show it as it is."""
+        piece = text[start : start + length].split("\n")[0]
+        number = text[:start].count("\n")
+        if file is not None:
+            return Spot(number + 1, start - (text.rfind("\n", 0, start) + 1) + 1, len(piece) or 1)
+        place = self.source.place(path)
+        first = place.value.line + (number + 1 if place.style == "block" else 0)
+        words = re.compile(r"\s+".join(map(re.escape, piece.split())) or "(?!)")
+        for line in range(first, max(place.last_line, first) + 1):
+            if line > len(self.source.lines):
+                break
+            at = place.value.column - 1 if line == place.value.line else 0
+            found = words.search(self.source.lines[line - 1], at)
+            if found:
+                return Spot(line, found.start() + 1, found.end() - found.start())
+        return None
 
 
 def group_of(value: object) -> Group:
@@ -64,13 +139,17 @@ def list_of(value: object) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else []
 
 
+def number_of(value: object) -> float | None:
+    """A number, None for anything else (true and false are none)."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def _texts(value: object, node: Schema, path: Where) -> Iterator[tuple[Where, str, Schema]]:
     if isinstance(value, str):
         yield path, value, resolved(node)
         return
-    inner_values: Any = value
     pairs: Any = cast("Group", value).items() if isinstance(value, dict) else enumerate(list_of(value))
     for key, inner in pairs:
-        part = inside(node, key, inner_values)
+        part = inside(node, key, cast("object", value))
         if part is not None:
             yield from _texts(inner, part, (*path, key))

@@ -1,0 +1,104 @@
+"""Rules about what gets lost or should not be there: text behind ` #`, swallowed lines, keys, ${NAMES}."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from runner.document.check import known_names
+from runner.document.names import shown
+from runner.document.places import PASTED_KEY, Spot
+from runner.document.rules.rule import Hit, Rule
+from runner.document.rules.view import Agent
+
+YAML = "YAML 1.2, 6.6: a comment begins at a # after a space"
+
+
+def _cut_by_hash(agent: Agent) -> Iterator[Hit]:
+    """What follows ` #` in a line of prose."""
+    for path, _, node in agent.texts:
+        place = agent.source.places.get(path)
+        if place is None or place.style != "plain" or agent.source.origin(path) or not node.get("x-prose"):
+            continue
+        if place.last_line != place.value.line:
+            continue
+        line = agent.source.lines[place.value.line - 1]
+        end = place.value.column - 1 + place.value.length
+        cut = re.match(r" #(.*)", line[end:])
+        if cut and cut.group(1).strip():
+            spot = Spot(place.value.line, end + 2, len(line.rstrip()) - end - 1)
+            severity = "warning" if cut.group(1).startswith(" ") else "error"
+            yield Hit(path, {"lost": shown(cut.group(0).strip())}, spot=spot, severity=severity)
+
+
+def _swallowed(agent: Agent) -> Iterator[Hit]:
+    """Settings glued to the text above them."""
+    for path, _, _ in agent.texts:
+        place = agent.source.places.get(path)
+        if place is None or place.style != "plain" or agent.source.origin(path):
+            continue
+        for number in range(place.value.line + 1, place.last_line + 1):
+            stuck = re.match(r"\s*([A-Za-z_]\w*):(\S.*)", agent.source.lines[number - 1])
+            if stuck and stuck.group(1) in known_names():
+                agent.source.broken.update(range(place.value.line, number))
+                spot = Spot(number, stuck.start(1) + 1, len(stuck.group(1)) + 1)
+                yield Hit(path, {"name": stuck.group(1), "rest": stuck.group(2)}, spot=spot)
+
+
+def _pasted_key(agent: Agent) -> Iterator[Hit]:
+    for path, text, _ in agent.texts:
+        if PASTED_KEY.search(text):
+            yield Hit(path, on="value")
+    for path, (file, text) in agent.prompts.items():
+        for number, line in enumerate(text.split("\n"), 1):
+            if PASTED_KEY.search(line):
+                yield Hit(path, spot=Spot(number, 1, 1), text=(file, PASTED_KEY.sub("...", text)))
+
+
+def _not_from_environment(agent: Agent) -> Iterator[Hit]:
+    for path, text, node in agent.texts:
+        found = re.search(r"\$\{([A-Z_][A-Z0-9_]*)\}", text)
+        if found and not node.get("x-env"):
+            spot = agent.spot_in(path, text, found.start(), len(found.group()))
+            yield Hit(path, {"typed": found.group(), "name": found.group(1).lower()}, "value", spot)
+
+
+RULES = (
+    Rule(
+        "cut-by-hash",
+        "error",
+        "text behind a space and a #",
+        'The text ends before " #": "{lost}" is taken for a comment and gets lost.',
+        "Put the whole text in double quotes. If it is a comment, put two spaces before the #.",
+        YAML,
+        _cut_by_hash,
+    ),
+    Rule(
+        "space-after-colon",
+        "error",
+        "lines below a text",
+        'There is no space after the colon of "{name}", so this line became a part of the text above.',
+        "Write: {name}: {rest}",
+        "YAML 1.2, 7.3.3: a plain text goes on in further lines",
+        _swallowed,
+    ),
+    Rule(
+        "key-in-file",
+        "error",
+        "every text",
+        "This looks like a secret key. Keys are never written into an agent file.",
+        "Write it into the file .env, and make a new key if others have seen this one.",
+        "OpenAI, Best practices for API key safety",
+        _pasted_key,
+    ),
+    Rule(
+        "not-from-environment",
+        "warning",
+        "${NAME} in texts",
+        '"{typed}" is not filled in from the environment here; it stays as it is.',
+        "Only endpoint takes it. For texts use variables: and {{{{ {name} }}}}",
+        "the rules of the agent file (README, keys and addresses)",
+        _not_from_environment,
+    ),
+)
+"""The table of the rules about lost text and keys."""

@@ -1,0 +1,127 @@
+"""Rules about turn taking and the limits of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.document.rules.rule import Hit, Rule
+from runner.document.rules.view import Agent, Group, group_of, number_of
+
+
+def _turns(agent: Agent) -> Group:
+    return group_of(agent.data.get("turns"))
+
+
+def _smart_turn_unused(agent: Agent) -> Iterator[Hit]:
+    if agent.turn_detection == "assemblyai" and _turns(agent).get("smart_turn") not in (None, False):
+        yield Hit(("turns", "smart_turn"))
+
+
+def _smart_turn_slowed(agent: Agent) -> Iterator[Hit]:
+    stop = number_of(group_of(_turns(agent).get("vad")).get("stop_secs"))
+    smart = _turns(agent).get("smart_turn", True) is not False and agent.turn_detection == "pipecat"
+    if smart and stop is not None and stop >= 0.8:
+        yield Hit(("turns", "vad", "stop_secs"), {"stop": f"{stop:g}"}, "value")
+
+
+def _idle_too_soon(agent: Agent) -> Iterator[Hit]:
+    smart = _turns(agent).get("smart_turn", True)
+    wait = number_of(group_of(smart).get("stop_secs", 3.0)) if smart is not False else None
+    after = number_of(group_of(_turns(agent).get("idle")).get("after"))
+    if wait is not None and after is not None and agent.turn_detection == "pipecat" and after <= wait:
+        yield Hit(("turns", "idle", "after"), {"after": f"{after:g}", "wait": f"{wait:g}"}, "value")
+
+
+def _idle_after_the_end(agent: Agent) -> Iterator[Hit]:
+    idle = group_of(_turns(agent).get("idle"))
+    after, longest = number_of(idle.get("after")), number_of(group_of(agent.data.get("limits")).get("max_call"))
+    if after is not None and longest is not None and after >= longest:
+        yield Hit(("turns", "idle", "after"), {"after": f"{after:g}", "longest": f"{longest:g}"}, "value")
+
+
+def _idle_deaf(agent: Agent) -> Iterator[Hit]:
+    vad = group_of(_turns(agent).get("vad"))
+    for name in ("confidence", "min_volume"):
+        value = number_of(vad.get(name))
+        if value is not None and value > 0.9:
+            yield Hit(("turns", "vad", name), {"name": name, "value": f"{value:g}"}, "value")
+
+
+def _jumpy(agent: Agent) -> Iterator[Hit]:
+    start = number_of(group_of(_turns(agent).get("vad")).get("start_secs"))
+    if start is not None and start < 0.05 and _turns(agent).get("barge_in", True) is not False:
+        yield Hit(("turns", "vad", "start_secs"), {"start": f"{start:g}"}, "value")
+
+
+def _longer_than_session(agent: Agent) -> Iterator[Hit]:
+    longest = number_of(group_of(agent.data.get("limits")).get("max_call"))
+    if longest is not None and longest > 3 * 3600:
+        yield Hit(("limits", "max_call"), on="value")
+
+
+RULES = (
+    Rule(
+        "smart-turn-unused",
+        "warning",
+        "turns.smart_turn",
+        '"smart_turn" has no effect while turn_detection is assemblyai.',
+        "Remove it, or use turn_detection: pipecat.",
+        "Pipecat 1.14, ExternalUserTurnStrategies: the service's turns replace the local ones",
+        _smart_turn_unused,
+    ),
+    Rule(
+        "smart-turn-slowed",
+        "warning",
+        "turns.vad.stop_secs",
+        "stop_secs {stop} makes every answer come that much later: Smart Turn listens only when it has passed.",
+        "Keep 0.2; for callers who pause, raise smart_turn.stop_secs.",
+        "Pipecat, Smart Turn overview: use it with a VAD stop_secs of 0.2",
+        _smart_turn_slowed,
+    ),
+    Rule(
+        "idle-too-soon",
+        "warning",
+        "turns.idle.after",
+        "After {after} s of silence the agent asks, but an unfinished sentence may take {wait} s to end (smart_turn).",
+        "Write 8s or more, so that callers can think.",
+        "Pipecat 1.14, SmartTurnParams: stop_secs 3",
+        _idle_too_soon,
+    ),
+    Rule(
+        "idle-after-the-end",
+        "warning",
+        "turns.idle.after",
+        '"idle" never happens: it waits {after} s, and a call ends after {longest} s (limits.max_call).',
+        "Write a shorter time.",
+        "the rules of the agent file (README, limits)",
+        _idle_after_the_end,
+    ),
+    Rule(
+        "hard-of-hearing",
+        "warning",
+        "turns.vad",
+        "With {name} {value} quiet callers are not heard at all.",
+        "The default suits most lines: confidence 0.7, min_volume 0.6.",
+        "Pipecat 1.14, VADParams: confidence 0.7, min_volume 0.6",
+        _idle_deaf,
+    ),
+    Rule(
+        "jumpy",
+        "warning",
+        "turns.vad.start_secs",
+        "With start_secs {start} every click on the line interrupts the agent.",
+        "Write 0.1 or more, or barge_in: false.",
+        "Pipecat 1.14, VADParams: start_secs is how long speech must last to count",
+        _jumpy,
+    ),
+    Rule(
+        "longer-than-session",
+        "warning",
+        "limits.max_call",
+        "AssemblyAI ends a session after 3 hours; what is said in that moment is lost.",
+        "Write 3h or less.",
+        "AssemblyAI, streaming API: close code 3008, maximum session duration",
+        _longer_than_session,
+    ),
+)
+"""The table of the rules about turn taking and limits."""
