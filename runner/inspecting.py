@@ -16,6 +16,77 @@ from runner.problem import Problem, print_problems
 from runner.terminal import wants_color
 
 
+def explain(arguments: Sequence[str]) -> int:
+    """`runner explain AGENT`"""
+    from runner.explaining.coming_from import COMING_FROM
+
+    parser = command_parser(
+        "runner explain",
+        "Say what every setting of an agent really is, where it comes from, and what goes on the wire. Nothing is "
+        "connected, no key is needed and none is shown.",
+        "example:\n  runner explain agents/support.yaml\n  runner explain agents/support.yaml --stage email\n"
+        "  runner explain agents/support.yaml --hosts\n  runner explain --from deepgram",
+    )
+    parser.add_argument("agent", metavar="AGENT", type=Path, nargs="?", help="an agent file")
+    parser.add_argument("--stage", metavar="S", help="in this stage (the first one)")
+    parser.add_argument("--hosts", action="store_true", help="only the hosts that the agent talks to")
+    parser.add_argument(
+        "--from",
+        dest="come_from",
+        choices=tuple(COMING_FROM),
+        help="what the settings of another provider of speech to text are called here",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_overrides(parser)
+    options = parser.parse_args(arguments)
+    if options.come_from:
+        return _explain_provider(options.come_from, as_json=options.json)
+    if options.agent is None:
+        return usage("Name an agent file: runner explain agents/support.yaml")
+    agent = _read(options.agent, options)
+    if agent is None:
+        return 1
+    stage = options.stage if options.stage is not None else agent.first_stage
+    if stage is not None and stage not in agent.stages:
+        known = f"There are: {', '.join(agent.stages)}." if agent.stages else "This agent has no stages."
+        return usage(f'"{stage}" is not a stage of {agent.name}. {known}')
+    return _explain_agent(agent, stage, options)
+
+
+def _explain_provider(name: str, *, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from runner.explaining.coming_from import COMING_FROM, table_text
+
+    provider = COMING_FROM[name]
+    print(json.dumps(asdict(provider), ensure_ascii=False) if as_json else table_text(provider))
+    return 0
+
+
+def _explain_agent(agent: AgentDefinition, stage: str | None, options: argparse.Namespace) -> int:
+    import asyncio
+
+    from runner.environment import masked
+    from runner.logs import set_up
+
+    environment = Environment([agent.file])
+    set_up(None, environment)
+    from runner.explaining.report import report, secrets  # loads Pipecat
+    from runner.explaining.show import hosts_text, settings_text, wire_text
+
+    made = asyncio.run(report(agent, stage, options.set))
+    whole = made.as_json()
+    if options.hosts:
+        whole = {"hosts": whole["hosts"]}
+        text = hosts_text(made.hosts)
+    else:
+        text = f"{settings_text(agent, stage, made.settings)}\n\n{wire_text(made.wire, stage)}"
+    shown = json.dumps(whole, ensure_ascii=False) if options.json else text
+    hidden = secrets(agent, agent.file.read_text(encoding="utf-8-sig"), environment.values)
+    print(masked(environment.masked(shown), hidden))
+    return 0
+
+
 def diff(arguments: Sequence[str]) -> int:
     """`runner diff OLD NEW`"""
     parser = command_parser(

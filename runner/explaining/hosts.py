@@ -1,0 +1,42 @@
+"""Which hosts an agent talks to, for those who have to open a firewall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from runner.catalog import PARTS, PROVIDERS
+from runner.definition import AgentDefinition
+from runner.explaining.wire import Wire
+
+_PORTS = {"wss": 443, "https": 443, "ws": 80, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host that is connected to, TCP. always: for every call, or only in the case that `why` names."""
+
+    name: str
+    port: int
+    why: str
+    always: bool = True
+
+
+def hosts(agent: AgentDefinition, wires: Iterable[Wire]) -> list[Host]:
+    """The hosts of all services of an agent, then those of Daily. The page itself and what runs here need none."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for wire in wires:
+        for part, opened in zip(PARTS, (wire.ear, wire.model, wire.voice), strict=True):
+            address = urlsplit(opened.url)
+            port = address.port or _PORTS[address.scheme]
+            title = PROVIDERS[part, getattr(agent, part).provider].title
+            why = f"{title} ({part}), where its key is set"
+            names = found.setdefault((address.hostname or "", port), [])
+            if why not in names:
+                names.append(why)
+    return [
+        *(Host(name, port, " and ".join(why)) for (name, port), why in found.items()),
+        Host("api.daily.co", 443, "only with --daily: makes the room", always=False),
+        Host("*.daily.co", 443, "only with --daily or --room: the call itself, sound over UDP", always=False),
+    ]

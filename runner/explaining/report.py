@@ -1,0 +1,115 @@
+"""One agent in one stage, explained: the settings as they really go out, the wires, the hosts. No value of a key is in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from runner.catalog import PARTS, PROVIDERS
+from runner.definition import AgentDefinition
+from runner.explaining.hosts import Host, hosts
+from runner.explaining.settings import Explained, explained
+from runner.explaining.wire import Opened, Wire, wire
+
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL", re.IGNORECASE)
+_FROM_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `runner explain` says of `agent` in `stage` (None for an agent without stages)."""
+
+    agent: AgentDefinition
+    stage: str | None
+    settings: tuple[Explained, ...]
+    wire: Wire
+    hosts: tuple[Host, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The form of `runner explain --json`."""
+        made = self.wire
+        return {
+            "agent": self.agent.name,
+            "file": str(self.agent.file),
+            "stage": self.stage,
+            "settings": [one.as_json() for one in self.settings],
+            "wire": {
+                "stt": {
+                    "connect": _opened(made.ear),
+                    "reconnect": _opened(made.again),
+                    "entering": [{"from": list(e.come_from), "messages": list(e.messages)} for e in made.entering],
+                },
+                "llm": {**_opened(made.model), "body": made.body},
+                "tts": {**_opened(made.voice), "message": made.speech},
+            },
+            "hosts": [
+                {"host": host.name, "port": host.port, "why": host.why, "always": host.always} for host in self.hosts
+            ],
+        }
+
+
+async def report(agent: AgentDefinition, stage: str | None, settings: Mapping[str, str]) -> Report:
+    """Explain `agent` in `stage`. settings: the `--set` it was read with."""
+    made = await wire(agent, stage)
+    told = tuple(_as_sent(one, made) for one in explained(agent, stage, settings))
+    return Report(agent, stage, told, made, tuple(hosts(agent, [made])))
+
+
+def secrets(agent: AgentDefinition, text: str, values: Mapping[str, str]) -> dict[str, str]:
+    """What must not be shown of the values that the file takes from the environment, by the names of the variables.
+
+    text: the file as it is written. values: the environment. An address is no secret, what is in its query or before its @ is.
+    """
+    addresses = [urlsplit(getattr(agent, part).endpoint or "") for part in PARTS]
+    hidden = " ".join(f"{address.query} {address.username} {address.password}" for address in addresses)
+    return {
+        name: values[name]
+        for name in _FROM_ENVIRONMENT.findall(text)
+        if values.get(name) and (_SECRET.search(name) or values[name] in hidden)
+    }
+
+
+def _as_sent(one: Explained, made: Wire) -> Explained:
+    """A setting of the ear against the connect parameters: what Pipecat adds, replaces or leaves out."""
+    part, _, name = one.path.partition(".")
+    if part != "stt" or name in ("provider", "endpoint"):
+        return one
+    field = PROVIDERS["stt", "assemblyai"].fields.get(name)
+    if field is None or not field.wire:
+        return one
+    sent = dict(parse_qsl(urlsplit(made.again.url).query, keep_blank_values=True)).get(
+        _ON_THE_WIRE.get(name, field.wire)
+    )
+    if one.value is None:
+        return one if sent is None else replace(one, value=_read(sent), kind="pipecat", note="Pipecat sends it unasked")
+    if sent is None:
+        note = "not sent: the model does not take it"
+    elif sent != _written(one.value):
+        note = f"Pipecat sends {sent} in its place"
+    else:
+        return one
+    return replace(one, note="; ".join(filter(None, (one.note, note))))
+
+
+_ON_THE_WIRE = {"model": "speech_model"}
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
+
+
+def _read(sent: str) -> object:
+    try:
+        return json.loads(sent)
+    except json.JSONDecodeError:
+        return sent
+
+
+def _opened(opened: Opened) -> dict[str, Any]:
+    return {"url": opened.url, "headers": dict(opened.headers)}

@@ -1,0 +1,267 @@
+"""What every setting of an agent is in one stage, and where that comes from. Nothing of Pipecat is loaded for it.
+
+Comes in: a definition, the file it was read from. Goes out: one `Explained` for each setting. The values are those of
+`effective`, so what is explained is what a call uses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from runner.catalog import PARTS, PROVIDERS, U3_FAMILY, Part, When
+from runner.definition import AgentDefinition, Stage
+from runner.document.check import known_names, schema_at
+from runner.document.overrides import set_all
+from runner.document.places import Source, Where
+from runner.document.source import read
+from runner.document.text import read_file
+from runner.effective import Effective, FieldChange, change, effective
+from runner.problem import short_path
+
+Kind = Literal["file", "option", "default", "runner", "pipecat", "vendor"]
+"""Who says so: the file, `--set` or `--var`, the schema's default, runner for a reason it names, Pipecat 1.14 unasked, or
+the vendor because nothing is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One setting in one stage.
+
+    path:  as in the agent file, `stt.min_turn_silence`.
+    value: what it is; None when nothing is sent.
+    unit:  `ms`, `s`, or "".
+    kind, file, line: who says so, and where (line from 1; 0 outside the file).
+    when:  how soon a change of it reaches a running call.
+    note:  what else is worth knowing, "" for nothing.
+    """
+
+    path: str
+    value: object
+    unit: str
+    kind: Kind
+    when: When
+    file: Path | None = None
+    line: int = 0
+    note: str = ""
+
+    @property
+    def source(self) -> str:
+        """`agents/support.yaml:14`, `default`, `AssemblyAI` ... for people."""
+        if self.kind == "file" and self.file:
+            return f"{short_path(self.file)}:{self.line}"
+        return {"option": "command line", "vendor": _title(self.path), "pipecat": "Pipecat"}.get(self.kind, self.kind)
+
+    def as_json(self) -> dict[str, object]:
+        """The form of `runner explain --json`."""
+        source: dict[str, object] = {"kind": self.kind}
+        if self.kind == "file":
+            source |= {"file": str(self.file), "line": self.line}
+        return {
+            "path": self.path,
+            "value": _plain(self.value),
+            "unit": self.unit,
+            "source": source,
+            "when": self.when,
+            "note": self.note,
+        }
+
+
+def explained(agent: AgentDefinition, stage: str | None, settings: Mapping[str, str] | None = None) -> list[Explained]:
+    """Every setting of `agent` while a call is in `stage`, in the order of the file.
+
+    settings: the `--set` the definition was read with.
+    """
+    return list(_Explainer(agent, stage, settings or {}).all())
+
+
+def unit_of(agent: AgentDefinition, where: Where) -> str:
+    """`ms` or `s` for a duration, "" for anything else. where: as in the file."""
+    node = _schema(agent, where)
+    return str(node.get("x-unit", "")) if node else ""
+
+
+def _schema(agent: AgentDefinition, where: Where) -> dict[str, Any] | None:
+    part = where[0]
+    data = {part: {"provider": getattr(agent, part).provider}} if part in PARTS else {}
+    return schema_at(data, where)
+
+
+_IN_THE_FILE: dict[str, Where] = {"turns.smart_turn_stop_secs": ("turns", "smart_turn", "stop_secs")}
+"""Where the file says what the definition calls otherwise."""
+
+
+class _Explainer:
+    def __init__(self, agent: AgentDefinition, stage: str | None, settings: Mapping[str, str]) -> None:
+        self.agent = agent
+        self.here = agent.stages[stage] if stage is not None else Stage("")
+        self.now: Effective = effective(agent, stage)
+        text, _ = read_file(agent.file)
+        self.file: Source = read(agent.file, text or "", known_names())
+        set_all(self.file, settings)
+
+    def all(self) -> Iterator[Explained]:
+        changes = change(None, self.now).fields
+        yield from self._texts(changes)
+        for part in PARTS:
+            yield from self._service(part, changes)
+        for field in changes:
+            if field.path.startswith(("turns.", "limits.")):
+                yield from self._record(field.path, field.after, field.when)
+
+    def _texts(self, changes: tuple[FieldChange, ...]) -> Iterator[Explained]:
+        for name, value in self.agent.variables.items():
+            where: Where = ("variables", name)
+            kind: Kind = "file" if where in self.file.places and self._text_at(where) == value else "option"
+            yield self._made(f"variables.{name}", value, "next turn", where, kind=kind)
+        whens: dict[str, When] = {field.path: field.when for field in changes}
+        own: Where = ("stages", self.here.name, "prompt")
+        note = f"with the stage's own, {self._place(own)}" if self.here.prompt is not None else ""
+        yield self._made("prompt", self.now.prompt, whens["prompt"], ("prompt",), note=note)
+        if self.now.greeting:
+            greeting = self.now.greeting.text or f"the model's own: {self.now.greeting.prompt}"
+            yield self._made("greeting", greeting, "next call", ("greeting",))
+        if self.now.say:
+            yield self._made("say", self.now.say, "next stage", ("stages", self.here.name, "say"))
+        if self.here.listen_for:
+            yield self._made("listen_for", self.here.listen_for, "now", ("stages", self.here.name, "listen_for"))
+        if self.now.ways:
+            to = tuple(dict.fromkeys(way.to for way in self.now.ways))
+            where = ("stages", self.here.name, "next") if self.here.next else ("anywhere",)
+            yield self._made("next", to, whens["next"], where)
+
+    def _service(self, part: Part, changes: tuple[FieldChange, ...]) -> Iterator[Explained]:
+        service = self.now.service(part)
+        provider = PROVIDERS[part, service.provider]
+        whens: dict[str, When] = {field.path: field.when for field in changes}
+        yield self._made(f"{part}.provider", service.provider, whens[f"{part}.provider"], (part, "provider"))
+        where: Where = (part, "endpoint")
+        if service.endpoint:
+            yield self._made(f"{part}.endpoint", service.endpoint, whens[f"{part}.endpoint"], where)
+        else:
+            note = f"{provider.title}'s own address"
+            yield self._made(f"{part}.endpoint", None, whens[f"{part}.endpoint"], where, kind="vendor", note=note)
+        for name, field in provider.fields.items():
+            value = service.settings.get(name)
+            path = f"{part}.{name}"
+            if value is None:
+                yield self._made(path, None, field.when, (part, name), kind="vendor", note=self._vendors(part, name))
+                continue
+            where, kind, note = self._origin(part, name, value)
+            notes = [note, self._advice(path, value)]
+            yield self._made(path, value, field.when, where, kind=kind, note="; ".join(filter(None, notes)))
+
+    def _origin(self, part: Part, name: str, value: object) -> tuple[Where, Kind | None, str]:
+        """Where the value of one setting of a service comes from."""
+        agents = getattr(self.agent, part)
+        delta = getattr(self.here, part)
+        whole: Where = (part, name)
+        stage: Where = ("stages", self.here.name, part, name)
+        if name in delta and self._not_overruled(part, name):
+            adds = isinstance(delta[name], tuple) and agents.settings.get(name)
+            return stage, None, f"added to the agent's, {self._place(whole)}" if adds else f"stage {self.here.name}"
+        if name in agents.settings and agents.settings[name] == value:
+            return whole, None, ""
+        if self.here.listen_for and name not in delta:
+            return ("stages", self.here.name, "listen_for"), None, f"because of listen_for: {self.here.listen_for}"
+        if part == "stt" and name in _PIPECATS_SILENCES:
+            by_pipecat = self.now.stt.settings.get("turn_detection") != "assemblyai"
+            return whole, "runner", _PIPECATS_SILENCES[name] if by_pipecat else _VENDORS_SILENCES
+        others = [other.name for other in self.agent.stages.values() if name in getattr(other, part)]
+        if name not in agents.settings and others:
+            return whole, "runner", f"sent so that what stage {others[0]} sets ends with it"
+        return whole, "runner", ""
+
+    def _not_overruled(self, part: Part, name: str) -> bool:
+        return not (part == "stt" and name == "max_turn_silence" and _pipecat_decides(self.now))
+
+    def _advice(self, path: str, value: object) -> str:
+        if path == "stt.mode" and _pipecat_decides(self.now):
+            silence = self.now.stt.settings.get("min_turn_silence")
+            return (
+                f"its silences have no effect: with turn_detection pipecat, Pipecat sends min_turn_silence and "
+                f"max_turn_silence {silence} in their place"
+            )
+        written = self.here.stt.get("max_turn_silence", self.agent.stt.settings.get("max_turn_silence"))
+        if path == "stt.max_turn_silence" and _pipecat_decides(self.now) and written not in (None, value):
+            return f"the {written} of the file has no effect with turn_detection pipecat"
+        return ""
+
+    def _vendors(self, part: Part, name: str) -> str:
+        """What the vendor does when nothing is sent: the schema's own sentence."""
+        node = _schema(self.agent, (part, name))
+        found = re.search(r"Without it:? (.*?)\.(?= [A-Z]|$)", str(node.get("description", ""))) if node else None
+        return f"not sent; {found.group(1)}" if found else "not sent"
+
+    def _record(self, path: str, value: object, when: When) -> Iterator[Explained]:
+        if is_dataclass(value) and not isinstance(value, type):
+            for field in fields(value):
+                yield from self._record(f"{path}.{field.name}", getattr(value, field.name), when)
+            return
+        where = _IN_THE_FILE.get(path, tuple(path.split(".")))
+        stop, agents = self.now.turns.vad.stop_secs, self.agent.turns.vad.stop_secs
+        if path == "turns.vad.stop_secs" and stop != agents:
+            cause, note = self._cause_of_waiting(agents)
+            yield self._made(path, value, when, cause, note=note)
+        elif value is None:
+            yield self._made(path, None, when, where, kind="default", note="not set")
+        else:
+            yield self._made(path, value, when, where)
+
+    def _cause_of_waiting(self, agents: float) -> tuple[Where, str]:
+        stage: Where = ("stages", self.here.name)
+        raised = f"raised from {agents:g} s: the turn ends no sooner than the ear's silence"
+        if "min_turn_silence" in self.here.stt:
+            return (*stage, "stt", "min_turn_silence"), raised
+        if self.here.listen_for:
+            return (*stage, "listen_for"), f"raised from {agents:g} s because of listen_for: {self.here.listen_for}"
+        return ("stt", "min_turn_silence"), raised
+
+    def _made(
+        self, path: str, value: object, when: When, where: Where, *, kind: Kind | None = None, note: str = ""
+    ) -> Explained:
+        if kind is None:
+            kind = "option" if self.file.origin(where) else "file" if where in self.file.places else "default"
+        line = self.file.place(where).key.line if kind == "file" else 0
+        unit = unit_of(self.agent, _IN_THE_FILE.get(path, tuple(path.split("."))))
+        file = self.file.home(where).file if kind == "file" else None
+        return Explained(path, value, unit, kind, when, file, line, note)
+
+    def _place(self, where: Where) -> str:
+        if where not in self.file.places:
+            return "given on the command line" if self.file.origin(where) else "a default"
+        return f"{short_path(self.file.home(where).file)}:{self.file.place(where).key.line}"
+
+    def _text_at(self, where: Where) -> object:
+        value: Any = self.file.data
+        for key in where:
+            value = value[key]
+        return value
+
+
+_PIPECATS_SILENCES = {
+    "min_turn_silence": "what Pipecat uses with turn_detection pipecat",
+    "max_turn_silence": "kept equal to min_turn_silence: with turn_detection pipecat it is Pipecat that decides",
+}
+_VENDORS_SILENCES = (
+    "AssemblyAI's advice for its own turn detection; sent because its documentation names several defaults"
+)
+"""Why silences are sent that nobody set."""
+
+
+def _pipecat_decides(now: Effective) -> bool:
+    stt = now.stt.settings
+    return stt.get("turn_detection") == "pipecat" and stt.get("model") in U3_FAMILY
+
+
+def _title(path: str) -> str:
+    part, _, _ = path.partition(".")
+    titles = {provider.part: provider.title for provider in PROVIDERS.values()}
+    return titles.get(cast("Part", part), "nobody")
+
+
+def _plain(value: object) -> object:
+    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value

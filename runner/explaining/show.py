@@ -1,0 +1,109 @@
+"""What was explained, as a person reads it in a terminal. Text in the order of the file, then the wires."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from runner.catalog import PARTS, PROVIDERS
+from runner.definition import AgentDefinition
+from runner.diff_words import quoted, shown
+from runner.explaining.hosts import Host
+from runner.explaining.settings import Explained
+from runner.explaining.wire import Opened, Wire
+from runner.problem import short_path
+from runner.wording import WHEN
+
+_PARTS = {"stt": "hears", "llm": "thinks", "tts": "speaks"}
+
+
+def settings_text(agent: AgentDefinition, stage: str | None, settings: Sequence[Explained]) -> str:
+    """All settings in columns: name, value, where from, when a change of it is heard; what is not sent comes last."""
+    blocks = [f"{agent.name}{f', stage {stage}' if stage else ''}  ({short_path(agent.file)})"]
+    for title, group in _grouped(agent, settings):
+        given = [one for one in group if one.value is not None]
+        left = [one for one in group if one.value is None and one.kind in ("vendor", "pipecat")]
+        lines = [title, *_columns(given)]
+        if left:
+            lines.append("  not sent, so the vendor decides:")
+            lines += [f"    {_leaf(one.path)}{f': {_why(one)}' if _why(one) else ''}" for one in left]
+        if given or left:
+            blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def wire_text(wire: Wire, stage: str | None) -> str:
+    """The three wires, nothing shortened."""
+    blocks = [f"AssemblyAI, when a call starts\n{_opened(wire.ear)}"]
+    for entering in wire.entering:
+        came = " or ".join(entering.come_from)
+        sent = "\n".join(f"  {json.dumps(message, ensure_ascii=False)}" for message in entering.messages)
+        blocks.append(f"AssemblyAI, when {stage} is entered from {came}\n{sent or '  nothing: nothing differs'}")
+    if wire.again.url != wire.ear.url:
+        blocks.append(f"AssemblyAI, should the session have to be opened again in {stage}\n{_opened(wire.again)}")
+    blocks.append(
+        f"OpenAI, for each answer (here without what was said)\n{_opened(wire.model)}\n{_indented(wire.body)}"
+    )
+    blocks.append(f"Cartesia, for each sentence\n{_opened(wire.voice)}\n{_indented(wire.speech)}")
+    return "\n\n".join(blocks)
+
+
+def hosts_text(hosts: Iterable[Host]) -> str:
+    return "\n".join(f"{host.name}:{host.port}  {host.why}" for host in hosts)
+
+
+def _grouped(agent: AgentDefinition, settings: Sequence[Explained]) -> Iterable[tuple[str, list[Explained]]]:
+    roots = dict.fromkeys(one.path.partition(".")[0] for one in settings)
+    texts = [root for root in roots if root not in (*PARTS, "turns", "limits")]
+    yield "texts", [one for one in settings if one.path.partition(".")[0] in texts]
+    for part in PARTS:
+        provider = PROVIDERS[part, getattr(agent, part).provider]
+        yield f"{part}: {provider.title} {_PARTS[part]}", [one for one in settings if one.path.startswith(f"{part}.")]
+    for root in ("turns", "limits"):
+        yield root, [one for one in settings if one.path.startswith(f"{root}.")]
+
+
+def _columns(settings: Sequence[Explained]) -> list[str]:
+    rows = [(_leaf(one.path), _value(one), one.source, WHEN[one.when]) for one in settings]
+    widths = [max((len(row[number]) for row in rows), default=0) for number in range(3)]
+    lines: list[str] = []
+    for row, one in zip(rows, settings, strict=True):
+        cells = [f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=True)]
+        lines.append(f"  {'  '.join(cells)}  {row[3]}".rstrip())
+        if one.note:
+            lines.append(f"  {'':<{widths[0]}}  ({one.note})")
+    return lines
+
+
+def _leaf(path: str) -> str:
+    """`min_turn_silence` of `stt.min_turn_silence`; `vad.stop_secs`; `company` with its `variables.`"""
+    root, _, rest = path.partition(".")
+    return rest if rest and root != "variables" else path
+
+
+def _why(one: Explained) -> str:
+    return one.note.removeprefix("not sent").removeprefix("; ")
+
+
+def _value(one: Explained) -> str:
+    if isinstance(one.value, str):
+        line = " ".join(one.value.split())
+        return line if len(line) <= 44 else quoted(line[:40]).removesuffix('"') + '..."'
+    if isinstance(one.value, tuple):
+        text = ", ".join(map(str, cast("tuple[Any, ...]", one.value)))
+        return (text if len(text) <= 44 else f"{text[:40]}...") or "none"
+    return shown(one.value, "s") if one.unit == "s" else f"{shown(one.value)}{f' {one.unit}' if one.unit else ''}"
+
+
+def _opened(opened: Opened) -> str:
+    """The address as it is sent, then its parameters one by one for the eye, then the headers."""
+    lines = [f"  {opened.url}"]
+    query = parse_qsl(urlsplit(opened.url).query, keep_blank_values=True)
+    lines += [f"    {name} = {value}" for name, value in query]
+    return "\n".join([*lines, *(f"  {name}: {value}" for name, value in opened.headers.items())])
+
+
+def _indented(body: object) -> str:
+    return "\n".join(f"  {line}" for line in json.dumps(body, ensure_ascii=False, indent=2).splitlines())

@@ -1,0 +1,182 @@
+"""What goes over the vendors' wires in one stage of an agent: the real services are built and what they would send is kept.
+
+Nothing is connected and nothing is described twice: the services are those of a call (`compiler.services`), a recorder stands
+where the network would be, and the place of each key is taken by the name of its variable.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import httpx2  # what the OpenAI client speaks HTTP with
+from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from websockets.protocol import State
+
+from runner.catalog import KEY_NAMES
+from runner.compiler import services
+from runner.compiler.conversation import Conversation
+from runner.compiler.pipeline import compile_call
+from runner.compiler.services import Here
+from runner.definition import BACK, AgentDefinition
+from runner.effective import Effective, change, effective
+
+IN_RATE, OUT_RATE = cast("tuple[int, int]", (compile_call.__kwdefaults__ or {})["sample_rates"])
+"""The sample rates of a call, Hz."""
+
+CONTEXT_ID = "..."
+"""Stands for what Cartesia's messages of one answer share; a call makes a new one each time."""
+
+_IN_THE_CLOUD = Here()
+_MASKED = {name: f"[{name}]" for name in KEY_NAMES}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection as it would be opened. Keys in `headers` are masked."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entering:
+    """What is sent to the ear when the stage is entered from one of `come_from`; no message where nothing differs."""
+
+    come_from: tuple[str, ...]
+    messages: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The three wires of one stage.
+
+    ear:     the session as a call opens it, in the first stage.
+    again:   the session as it would be opened in this stage, after a lost connection.
+    entering: what the stage changes on the open session.
+    model, body: the request for an answer, without anything that was said.
+    voice, speech: the connection and the message for one sentence.
+    """
+
+    ear: Opened
+    again: Opened
+    entering: tuple[Entering, ...]
+    model: Opened
+    body: dict[str, Any]
+    voice: Opened
+    speech: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Tape:
+    """Stands where a service's websocket would be, and keeps what is sent."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    opened: list[Opened] = field(default_factory=list[Opened])
+    state: State = State.OPEN
+
+    async def connect(self, uri: str, *, additional_headers: Mapping[str, str], **_: object) -> _Tape:
+        self.opened.append(Opened(uri, dict(additional_headers)))
+        return self
+
+    async def send(self, data: str) -> None:
+        self.sent.append(json.loads(data))
+
+
+async def wire(agent: AgentDefinition, stage: str | None) -> Wire:
+    """Everything that stage `stage` puts on the wires (None for an agent without stages)."""
+    now = effective(agent, stage)
+    first = effective(agent, agent.first_stage)
+    ear, _ = await _ear(first)
+    again, _ = await _ear(now)
+    model, body = await _model(agent, now)
+    voice, speech = await _voice(now)
+    return Wire(ear, again, tuple(await _entering(agent, stage)), model, body, voice, speech)
+
+
+async def _ear(now: Effective) -> tuple[Opened, STTService]:
+    service: Any = services.build_stt(now, _MASKED, _IN_THE_CLOUD)
+    service._sample_rate = service._init_sample_rate or IN_RATE
+    return await _opened(service), service
+
+
+async def _entering(agent: AgentDefinition, stage: str | None) -> list[Entering]:
+    """What the ear is told, by the stages the caller may come from. Stages that send the same are told together."""
+    if stage is None:
+        return []
+    now = effective(agent, stage)
+    found: dict[str, tuple[list[str], tuple[dict[str, Any], ...]]] = {}
+    for other in _leading_to(agent, stage):
+        before = effective(agent, other)
+        _, service = await _ear(before)
+        tape = cast("_Tape", cast("Any", service)._websocket)
+        if frame := services.update_stt(change(before, now), now, _IN_THE_CLOUD):
+            await cast("Any", service)._update_settings(frame.delta)
+        found.setdefault(json.dumps(tape.sent), ([], tuple(tape.sent)))[0].append(other)
+    return [Entering(tuple(come_from), messages) for come_from, messages in found.values()]
+
+
+async def _model(agent: AgentDefinition, now: Effective) -> tuple[Opened, dict[str, Any]]:
+    service: OpenAILLMService = services.build_llm(now, _MASKED, _IN_THE_CLOUD)
+    requests: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        requests.append(request)
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=b"data: [DONE]\n\n")
+
+    client = service._client
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as recorder:
+        service._client = client.with_options(http_client=recorder)
+        await service.get_chat_completions(LLMContext(messages=[], tools=_tools(agent, now)))
+    await client.close()
+    (request,) = requests
+    headers = {"Authorization": request.headers["Authorization"]}
+    return Opened(str(request.url), headers), json.loads(request.content)
+
+
+def _tools(agent: AgentDefinition, now: Effective) -> ToolsSchema | Any:
+    """The ways out of a stage as the functions that a call offers to the model."""
+    conversation = Conversation(agent, version=1, listener=lambda _event: None, choose=None)
+    own = conversation._node(now.stage).get("functions", []) if now.stage else []
+    offered = [*conversation._anywhere(), *own]
+    if not offered:
+        return LLMContext().tools
+    return ToolsSchema(standard_tools=[cast("Any", function).to_function_schema() for function in offered])
+
+
+async def _voice(now: Effective) -> tuple[Opened, dict[str, Any]]:
+    service: TTSService = services.build_tts(now, _MASKED, _IN_THE_CLOUD)
+    cartesia = cast("Any", service)
+    cartesia._sample_rate = cartesia._init_sample_rate or OUT_RATE
+    cartesia._output_sample_rate = cartesia.sample_rate
+    opened = await _opened(service)
+    greeting = now.greeting.text if now.greeting else None
+    text = now.say or greeting or "What the model answers, sentence by sentence."
+    return opened, json.loads(cartesia._build_msg(text=text, context_id=CONTEXT_ID))
+
+
+async def _opened(service: Any) -> Opened:
+    """Let a service open its connection onto a tape."""
+    tape = _Tape()
+    service._websocket_connect = tape.connect
+    await service._connect_websocket()
+    (opened,) = tape.opened
+    return opened
+
+
+def _leading_to(agent: AgentDefinition, stage: str) -> Iterable[str]:
+    """The stages from which a call can come into `stage`, in file order."""
+    ways = {name: {way.to for way in (*s.next, *(() if s.end else agent.anywhere))} for name, s in agent.stages.items()}
+    direct = [name for name, targets in ways.items() if stage in targets and name != stage]
+    returning = [
+        name
+        for name, targets in ways.items()
+        if BACK in targets and name != stage and name in ways[stage] and name not in direct
+    ]
+    return [name for name in agent.stages if name in direct or name in returning]
