@@ -14,9 +14,11 @@ from pipecat.frames.frames import CancelFrame, ErrorFrame, LLMMessagesAppendFram
 from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, MeasuredFrom, UserBotLatencyObserver
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
+from runner.catalog import PROVIDERS, Part, Provider
 from runner.compiler.conversation import Chooser, Conversation
 from runner.compiler.pipeline import Carrier, Writer, compile_call
 from runner.compiler.services import Here
@@ -24,6 +26,7 @@ from runner.definition import AgentDefinition
 from runner.effective import Change
 from runner.events import AgentSaid, CallEnded, CallStarted, Event, Listener, Trouble, TurnLatency
 from runner.live.page_messages import as_message
+from runner.live.troubles import sentence
 
 _KEY_OF_OWNER = {
     "config: VAD stop_secs": "turns.vad.stop_secs",
@@ -63,6 +66,7 @@ class Call:
         self._listener = listener
         self._forget = forget
         self._silences = 0
+        self._last_trouble = ""
         self._limit: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._ready = asyncio.Event()
@@ -181,7 +185,10 @@ class Call:
 
         @worker.event_handler("on_pipeline_error")
         async def error(_: object, frame: ErrorFrame) -> None:
-            self._tell(Trouble(frame.error))
+            said = sentence(frame, self._vendor_of(frame))
+            if said and said != self._last_trouble:
+                self._last_trouble = said
+                self._tell(Trouble(said))
 
         @pair.assistant().event_handler("on_assistant_turn_stopped")
         async def agent_said(_: object, message: AssistantTurnStoppedMessage) -> None:
@@ -208,6 +215,19 @@ class Call:
                 for part in breakdown.contributions
             )
             self._tell(TurnLatency(breakdown.total_secs, parts))
+
+    def _vendor_of(self, frame: ErrorFrame) -> Provider | None:
+        """Whose service an error is about, None for a part on this machine and for what is not a service."""
+        here, parts = self._compiled.here, self._compiled
+        cloud: dict[Part, FrameProcessor | None] = {
+            "stt": None if here.stt else parts.stt,
+            "llm": None if here.model else parts.llm,
+            "tts": None if here.tts else parts.tts,
+        }
+        for part, processor in cloud.items():
+            if processor is not None and frame.processor is processor:
+                return PROVIDERS[part, self.conversation.now.service(part).provider]
+        return None
 
     async def _caller_is_silent(self) -> None:
         idle = self.conversation.now.turns.idle

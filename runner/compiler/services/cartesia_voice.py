@@ -1,0 +1,57 @@
+"""Cartesia's service, with the vendor's errors read whole.
+
+Pipecat 1.14 reads `context_id` of every message. The vendor may send an error without one; that raises KeyError in the
+receiving loop, the connection is dropped and the vendor's words are lost. It also reports errors as Python's notation of the
+message. Here errors are read before Pipecat sees them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from pipecat.frames.frames import TTSStoppedFrame
+from pipecat.services.cartesia.tts import CartesiaTTSService
+from pipecat.utils.errors import ErrorCategory, classify_http_status_code
+
+_ONLY_THIS_TIME = ErrorCategory.UNKNOWN
+"""A refusal of one text says nothing about the next one; the categories that Pipecat takes for lasting would end the voice."""
+
+
+class CartesiaVoice(CartesiaTTSService):
+    """Pipecat's service; what differs is what it says about errors and that none of them costs the connection."""
+
+    def _get_websocket(self) -> Any:
+        return _Incoming(super()._get_websocket(), self._take_error)
+
+    async def _take_error(self, message: dict[str, Any]) -> None:
+        context, status = message.get("context_id"), message.get("status_code")
+        if context and self.audio_context_available(context):
+            await self.push_frame(TTSStoppedFrame(context_id=context))
+            await self.stop_all_metrics()
+            self.reset_active_audio_context()
+        category = classify_http_status_code(status) if isinstance(status, int) else _ONLY_THIS_TIME
+        if status in (400, 422):
+            category = _ONLY_THIS_TIME
+        title, words = message.get("title"), message.get("message") or message.get("error")
+        await self.push_error(": ".join(str(part) for part in (title, words) if part), category=category)
+
+
+class _Incoming:
+    """A socket whose errors go another way than its other messages."""
+
+    def __init__(self, socket: Any, take_error: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self._socket = socket
+        self._take_error = take_error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        async for text in self._socket:
+            message = json.loads(text)
+            if message.get("type") == "error":
+                await self._take_error(message)
+            elif "context_id" in message:
+                yield text

@@ -1,0 +1,78 @@
+"""What went wrong with a vendor, in plain words: whose fault, the vendor's own sentence, and what to change.
+
+Comes in: Pipecat's error frames. Goes out: one sentence for the terminal and the page, or nothing for what only repeats an
+earlier one. The kinds of failure are Pipecat 1.14's `ErrorCategory`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipecat.frames.frames import ErrorFrame
+from pipecat.utils.errors import ErrorCategory
+
+from runner.catalog import Part, Provider
+
+_CANNOT: dict[Part, str] = {"stt": "hear the caller", "llm": "think", "tts": "speak"}
+
+_BEFORE_THE_WORDS = re.compile(
+    r"^(?:Error during completion|Unknown error occurred|Unable to connect to \w+|Error code: \d+ -|Error"
+    r"|\w+#\d+(?: reconnection attempt \d+ failed| failed to reconnect after \d+ attempts)?"
+    r"|\w+ refused \(\d+\)|server rejected WebSocket connection)[:\s]\s*"
+)
+"""What Pipecat and the vendors' packages put before the vendor's own words, one layer a match."""
+
+_MESSAGE_IN_BODY = re.compile(r"""["']message["']:\s*(["'])(.*?)\1[,}]""")
+_ATTEMPT = re.compile(r"reconnection attempt (\d+) failed")
+_NO_SOUND = re.compile(r"^TTS context \S+ completed with no audio$")
+
+
+def sentence(frame: ErrorFrame, provider: Provider | None) -> str | None:
+    """What to tell about one error. `provider`: whose service reported it, None for a part that runs on this machine.
+
+    Returns None for what was told before: a further attempt to reconnect.
+    """
+    if provider is None:
+        return frame.error
+    who, words = provider.title, _words(frame)
+    if attempt := _ATTEMPT.search(frame.error):
+        return f"The connection to {who} broke and does not come back yet: {words}" if attempt[1] == "1" else None
+    if "failed to reconnect" in frame.error:
+        return f"{who} cannot be reached any more, so the agent cannot {_CANNOT[provider.part]} in this call: {words}"
+    if _NO_SOUND.match(frame.error):
+        return f"{who} sent no sound for what the agent wanted to say."
+    match frame.category:
+        case ErrorCategory.AUTHENTICATION:
+            return f"{who} does not accept the key: {words} Check {provider.key} in .env or in the environment."
+        case ErrorCategory.AUTHORIZATION:
+            return f"{who} does not allow this: {words} Check what the account of {provider.key} may use."
+        case ErrorCategory.INVALID_REQUEST:
+            return f"{who} refuses what it was asked for: {words} Check {provider.part} in the agent file."
+        case ErrorCategory.RATE_LIMIT:
+            return f"{who} is asked for too much at once: {words} Wait, or raise the limits of the account."
+        case ErrorCategory.QUOTA:
+            return f"{who} has nothing left on the account of {provider.key}: {words}"
+        case ErrorCategory.CONNECTIVITY:
+            return f"{who} cannot be reached: {words} Check the network and {provider.part}.endpoint."
+        case ErrorCategory.SERVER:
+            return f"{who} has a fault of its own: {words}"
+        case _:
+            return f"{who}: {words}"
+
+
+def _words(frame: ErrorFrame) -> str:
+    """The vendor's own words, as a sentence."""
+    text = _body_of_refusal(frame.exception) or frame.error
+    if message := _MESSAGE_IN_BODY.search(text):
+        text = message[2]
+    while (shorter := _BEFORE_THE_WORDS.sub("", text, count=1)) != text:
+        text = shorter
+    text = " ".join(text.split())
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _body_of_refusal(exception: Exception | None) -> str:
+    """What a server wrote when it refused a websocket (`websockets.InvalidStatus`); the error itself only names the status."""
+    response = getattr(exception, "response", None)
+    body, status = getattr(response, "body", None), getattr(response, "status_code", None)
+    return f"{body.decode(errors='replace')} (HTTP {status})" if isinstance(body, bytes | bytearray) and body else ""
