@@ -287,8 +287,8 @@ async def test_voice_prompt_and_keyterms_reach_a_spoken_call(shop: Path, vendors
             await caller.send_text("Hello")
             await caller.wait_for_agent_words("This is another voice.")
             assert their.mind.request.system.startswith("You are Maya, version two.")
-            contexts = [c for session in their.voice.sessions for c in session.contexts.values()]
-            voices = [context.requests[0]["voice"]["id"][:8] for context in contexts]
+            spoken = [message.body for session in their.voice.sessions for message in session.received]
+            voices = [body["voice"]["id"][:8] for body in spoken if "voice" in body]
             assert (voices[0], voices[-1]) == ("79a125e8", "89a125e8")
             assert [told["version"] for told in caller.told("version")] == [2, 3, 4]
 
