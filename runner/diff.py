@@ -62,6 +62,8 @@ def _direct(old: AgentDefinition, new: AgentDefinition) -> Iterator[FieldChange]
         elif root == "turns" and change.path.startswith("turns.vad."):
             if getattr(old.turns.vad, rest.removeprefix("vad.")) != getattr(new.turns.vad, rest.removeprefix("vad.")):
                 yield change
+        elif root in ("stages", "anywhere") and not (old.stages and new.stages):
+            yield replace(change, when="next call")
         elif not (root == "stages" and rest.split(".")[0] in {*renamed, *renamed.values()}):
             yield change
     for was, now in renamed.items():

@@ -114,6 +114,9 @@ class Teller:
             return self._said(path, before, after)
         was = effective(self.old, stage).service(part).settings.get(setting)
         now = effective(self.new, stage).service(part).settings.get(setting)
+        dictates = self.old.stages[stage].listen_for, self.new.stages[stage].listen_for
+        if dictates[0] != dictates[1] and setting in ("min_turn_silence", "max_turn_silence"):
+            was, now = before, after
         if was == now:
             return f"{path} is {'not set' if after is None else shown(after, self._unit(path))}, which changes nothing"
         return self._said(path, was, now)
@@ -281,10 +284,10 @@ def _variable(name: str, change: FieldChange) -> str:
 def _text(path: str, before: object, after: object) -> str:
     what = _TEXTS[path] or path
     if before is None:
-        return f"says on entering {quoted(str(after))}" if path == "say" else f"{what} is new: {quoted(str(after))}"
+        return f"says {quoted(str(after))} on entering" if path == "say" else f"{what} is new: {quoted(str(after))}"
     if after is None:
         return "says nothing on entering" if path == "say" else f"{what} is gone"
-    return f"{what} {text_change(str(before), str(after))}"
+    return text_change(str(before), str(after)) if path == "say" else f"{what} {text_change(str(before), str(after))}"
 
 
 def _greeting(before: object, after: object) -> str:

@@ -70,15 +70,25 @@ def text_change(before: str, after: str) -> str:
     if old == new:
         return "has other spaces or line breaks"
     said: list[str] = []
-    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=len(old) > 2000).get_opcodes():
+    for a, b, c, d in _changed_places(old, new):
         gone, come = " ".join(old[a:b]), " ".join(new[c:d])
-        if kind == "replace":
+        if gone and come:
             said.append(f"says {quoted(come)} instead of {quoted(gone)}")
-        elif kind == "insert":
-            said.append(f"adds {quoted(come)}")
-        elif kind == "delete":
-            said.append(f"leaves out {quoted(gone)}")
+        else:
+            said.append(f"adds {quoted(come)}" if come else f"leaves out {quoted(gone)}")
     more = len(said) - MAX_PLACES
     if more > 0:
         said = [*said[:MAX_PLACES], f"changes in {more} more {'place' if more == 1 else 'places'}"]
     return joined(said)
+
+
+def _changed_places(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int, int]]:
+    """The places in which two lists of words differ; those with at most two words between them are one place."""
+    places: list[tuple[int, int, int, int]] = []
+    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=len(old) > 2000).get_opcodes():
+        if kind == "equal":
+            continue
+        if places and a - places[-1][1] <= 2:
+            a, c = places.pop()[::2]
+        places.append((a, b, c, d))
+    return places

@@ -90,12 +90,13 @@ def write(file: Path, answers: Answers) -> None:
     if loaded.definition is None:
         raise CannotWriteError("With these answers the file would not be a good agent:", loaded.problems)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.parent.is_dir():
+            file.parent.mkdir(parents=True)
         with file.open("x", encoding="utf-8", newline="\n") as new:
             new.write(text)
-    except FileExistsError:
-        raise CannotWriteError(f"{file} is there already and stays as it is. Choose another name.") from None
     except OSError as error:
+        if os.path.lexists(file):
+            raise CannotWriteError(f"{file} is there already and stays as it is. Choose another name.") from None
         raise CannotWriteError(f"{file} cannot be written: {error.strerror}.") from None
 
 
