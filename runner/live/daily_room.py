@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
-from pipecat.transports.daily.transport import DailyParams, DailyTransport
+from pipecat.transports.daily.transport import DailyParams
 from pipecat.transports.daily.utils import (
     DailyMeetingTokenParams,
     DailyMeetingTokenProperties,
@@ -20,6 +20,7 @@ from pipecat.transports.daily.utils import (
 )
 
 from runner.catalog import DAILY_KEY
+from runner.live.daily_transport import RoomTransport
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
 from runner.terminal import Terminal
@@ -30,38 +31,57 @@ API_URL_VARIABLE = "DAILY_API_URL"
 
 ROOM_SECS = 2 * 60 * 60
 
+_PATIENCE_SECS = 10.0
+"""How long Daily may take to let the agent in before the person who waits is told. Its client keeps trying without a word."""
+
 
 class DailyKeyMissing(Exception):
     """A room was to be created without DAILY_API_KEY."""
+
+
+class DailyRefused(Exception):
+    """No room was made; the text says why, with Daily's own words."""
 
 
 async def create_room(key: str, *, api_url: str = API_URL) -> tuple[str, str, str]:
     """A private room for two hours. Returns its address, a token for the agent, and one for the caller.
 
     Raises:
-        Exception: Daily refused; the text is Daily's.
+        DailyRefused: Daily said no, or cannot be reached.
     """
     async with aiohttp.ClientSession() as session:
         rest = DailyRESTHelper(daily_api_key=key, daily_api_url=api_url, aiohttp_session=session)
-        room = await rest.create_room(
-            DailyRoomParams(
-                privacy="private",
-                properties=DailyRoomProperties(
-                    exp=time.time() + ROOM_SECS,
-                    eject_at_room_exp=True,
-                    enable_prejoin_ui=False,
-                    start_video_off=True,
-                ),
-            )
+        try:
+            return await _room_and_tokens(rest)
+        except aiohttp.ClientError as error:
+            raise DailyRefused(
+                f"Daily cannot be reached: {error}. Check the network and {API_URL_VARIABLE}."
+            ) from error
+        except Exception as error:  # Pipecat 1.14's helper raises nothing narrower
+            check = f" Check {DAILY_KEY}." if "status: 401" in str(error) else ""
+            raise DailyRefused(f"Daily made no room: {str(error).strip()}{check}") from error
+
+
+async def _room_and_tokens(rest: DailyRESTHelper) -> tuple[str, str, str]:
+    room = await rest.create_room(
+        DailyRoomParams(
+            privacy="private",
+            properties=DailyRoomProperties(
+                exp=int(time.time()) + ROOM_SECS,
+                eject_at_room_exp=True,
+                enable_prejoin_ui=False,
+                start_video_off=True,
+            ),
         )
-        agent = await rest.get_token(room.url, expiry_time=ROOM_SECS, owner=True)
-        caller = await rest.get_token(
-            room.url,
-            expiry_time=ROOM_SECS,
-            owner=False,
-            params=DailyMeetingTokenParams(properties=DailyMeetingTokenProperties(start_video_off=True)),
-        )
-        return room.url, agent, caller
+    )
+    agent = await rest.get_token(room.url, expiry_time=ROOM_SECS, owner=True)
+    caller = await rest.get_token(
+        room.url,
+        expiry_time=ROOM_SECS,
+        owner=False,
+        params=DailyMeetingTokenParams(properties=DailyMeetingTokenProperties(start_video_off=True)),
+    )
+    return room.url, agent, caller
 
 
 async def join(
@@ -80,6 +100,7 @@ async def join(
 
     Raises:
         DailyKeyMissing: a room has to be made and there is no key.
+        DailyRefused: the room could not be made.
     """
     if room is None:
         key = environment.get(DAILY_KEY)
@@ -89,7 +110,7 @@ async def join(
         terminal.line(f"  Daily room:  {room}?t={caller}")
     else:
         terminal.line(f"  Daily room:  {room}")
-    transport = DailyTransport(
+    transport = RoomTransport(
         room,
         token,
         agent.name,
@@ -99,6 +120,15 @@ async def join(
     )
     call = await switchboard.place(agent.definition, agent.version, transport, "daily")
     present: set[str] = set()
+    silence = asyncio.get_running_loop().call_later(
+        _PATIENCE_SECS,
+        terminal.line,
+        f"[problem] The agent is not in the Daily room after {_PATIENCE_SECS:.0f} s. Check the network and the room.",
+    )
+
+    @transport.event_handler("on_joined")
+    async def inside(*_: object) -> None:
+        silence.cancel()
 
     @transport.event_handler("on_first_participant_joined")
     async def first(_: object, participant: Mapping[str, str]) -> None:
@@ -117,6 +147,7 @@ async def join(
 
     async def over() -> None:
         await call.over()
+        silence.cancel()
         when_over()
 
     waiting = asyncio.create_task(over())

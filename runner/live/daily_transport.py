@@ -1,0 +1,30 @@
+"""Pipecat's Daily transport, which can also be left before it has joined.
+
+While a room is being joined and Daily does not answer, the native client's `release()` does not return. Pipecat 1.14 calls it in
+a thread that Python waits for at its end, so Ctrl-C without a network would never end the process. Here it is called in a
+thread that nobody waits for longer than a moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pipecat.transports.daily.transport import DailyTransport
+
+_RELEASE_SECS = 0.5
+
+
+class RoomTransport(DailyTransport):
+    """Takes what Pipecat's DailyTransport takes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        release = self._client._cleanup
+
+        def release_without_waiting() -> None:
+            thread = threading.Thread(target=release, name="daily-release", daemon=True)
+            thread.start()
+            thread.join(_RELEASE_SECS)
+
+        self._client._cleanup = release_without_waiting
