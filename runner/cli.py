@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from runner import __version__
 from runner.options import add_overrides, command_parser, usage
@@ -71,10 +71,17 @@ def _check(arguments: Sequence[str]) -> int:
     parser = command_parser(
         "runner check",
         "Say what is wrong with agent files. Nothing is started.",
-        "example:\n  runner check agents/\n  runner check agents/support.yaml --format json",
+        "example:\n  runner check agents/\n  runner check agents/support.yaml --format json\n"
+        "  runner check agents/support.yaml --fix     mend what is safe, and show the difference",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="agent files or folders of them")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="for people or for programs")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "github"),
+        default="text",
+        help="for people, for programs, or as annotations of a GitHub workflow",
+    )
+    parser.add_argument("--fix", action="store_true", help="mend older names, missing quotes, tabs and the like")
     add_overrides(parser)
     options = parser.parse_args(arguments)
 
@@ -87,11 +94,18 @@ def _check(arguments: Sequence[str]) -> int:
         return usage(f"{_listed(options.paths)}: no agent files (*.yaml).")
     environment = Environment(files)
     _tell_troubles(environment)
+    if options.fix and not _fix(files, environment, sys.stdout if options.format == "text" else sys.stderr):
+        return 1
     problems: list[Problem] = []
     for file in files:
         problems.extend(load(file, variables=options.var, settings=options.set, env=environment.values).problems)
     failed = any(problem.is_error for problem in problems)
-    if options.format == "json":
+    if options.format == "github":
+        from runner.document.github import as_annotations
+
+        if problems:
+            print(as_annotations(problems))
+    elif options.format == "json":
         print(json.dumps({"checked": len(files), "problems": [p.as_json() for p in problems]}, ensure_ascii=False))
     elif problems:
         from runner.terminal import wants_color
@@ -101,6 +115,29 @@ def _check(arguments: Sequence[str]) -> int:
         print(f"{len(files)} {'agent' if len(files) == 1 else 'agents'}, no problems.")
     sys.stdout.flush()
     return 1 if failed else 0
+
+
+def _fix(files: Sequence[Path], environment: Environment, stream: TextIO) -> bool:
+    """Mend the files, show each difference. False when one could not be written."""
+    from runner.document.fix import fixed
+    from runner.document.load import Loaded, load
+
+    for file in files:
+
+        def read(text: str, file: Path = file) -> Loaded:
+            return load(file, env=environment.values, text=text)
+
+        done = fixed(file, read)
+        if done is None or not done.count:
+            continue
+        try:
+            done.write()
+        except OSError as error:
+            print(f"{file} cannot be written: {error.strerror}.", file=sys.stderr)
+            return False
+        print(done.diff(), file=stream)
+        print(f"{file}: {done.count} {'mistake' if done.count == 1 else 'mistakes'} mended.\n", file=stream)
+    return True
 
 
 def _chat(arguments: Sequence[str]) -> int:
@@ -228,7 +265,7 @@ def _live(work: Work, files: Sequence[Path], options: argparse.Namespace, *, nee
                 print(f"{error}\n  runner {options.agent} --port {other}" if other else error, file=sys.stderr)
             case "DailyKeyMissing":
                 print("A Daily room needs DAILY_API_KEY in the environment or in .env.", file=sys.stderr)
-            case "ModelError" | "WeightsError":
+            case "ModelError" | "WeightsError" | "DailyRefused":
                 print(error, file=sys.stderr)
             case _:
                 raise

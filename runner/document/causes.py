@@ -70,6 +70,7 @@ def _glued(number: int, line: str, found: re.Match[str]) -> Mend:
         f'There is no space after the colon of "{key}".',
         f"Write: {key}: {rest}",
         [Change(number, line[: at + 1] + " " + line[at + 1 :], at + 1, 1)],
+        safe=True,
     )
 
 
@@ -157,6 +158,7 @@ def _reserved(number: int, line: str, fault: Fault) -> Mend | None:
         f"A text cannot begin with {char} in YAML.",
         "Put the whole text in double quotes.",
         [quoted(number, line, part.value_at, part.value)],
+        safe=char in "@`%",
     )
 
 
@@ -202,6 +204,7 @@ def _second_colon(lines: list[str], fault: Fault, number: int, inside: set[int],
             f'The text of "{part.key}" has a colon in it, and YAML takes that for the name of another setting.',
             "Put the whole text in double quotes.",
             [quoted(number, line, part.value_at, part.value)],
+            safe=True,
         )
     above = line_above(lines, number)
     if above is None:

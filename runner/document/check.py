@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, ValidationError
+from referencing import Registry, Resource
 
 from runner.document.places import Source, Where
 from runner.problem import Problem
@@ -30,17 +31,31 @@ _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 @cache
 def schema() -> Schema:
-    """The schema of an agent file: beside `runner/` in a checkout, inside it in a wheel."""
+    """The schema of an agent file."""
+    return _schema_file("agent.schema.json")
+
+
+PROVIDERS = "providers.schema.json"
+"""What stands beside `agent.schema.json` for all providers but three. Read only for a file that names one of them."""
+
+
+@cache
+def _schema_file(name: str) -> Schema:
+    """A schema by its file's name: beside `runner/` in a checkout, inside it in a wheel."""
     here = Path(__file__).resolve().parents[1]
-    for file in (here / "schema" / "agent.schema.json", here.parent / "schema" / "agent.schema.json"):
+    for file in (here / "schema" / name, here.parent / "schema" / name):
         if file.is_file():
             return json.loads(file.read_text(encoding="utf-8"))
-    raise FileNotFoundError("schema/agent.schema.json is missing from this installation")
+    raise FileNotFoundError(f"schema/{name} is missing from this installation")
+
+
+def _referred(address: str) -> Resource[Schema]:
+    return Resource.from_contents(_schema_file(address.rpartition("/")[2]))
 
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(schema())
+    return Draft202012Validator(schema(), registry=Registry[Schema](retrieve=_referred))  # type: ignore[call-arg]
 
 
 @cache
@@ -65,8 +80,9 @@ def known_names() -> frozenset[str]:
 def resolved(node: Schema) -> Schema:
     """A part of the schema with its reference followed; what stands beside the reference wins."""
     while "$ref" in node:
-        target: Any = schema()
-        for name in node["$ref"].removeprefix("#/").split("/"):
+        file, _, place = node["$ref"].partition("#/")
+        target: Any = _schema_file(file) if file else schema()
+        for name in place.split("/"):
             target = target[name]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
     return node
@@ -76,11 +92,38 @@ def settings_of(node: Schema, data: object) -> dict[str, Schema]:
     """The settings a group may have, given what it already says (its provider)."""
     node = resolved(node)
     found: dict[str, Schema] = dict(node.get("properties", {}))
-    for part in node.get("allOf", []):
-        if "if" in part and not _validator().evolve(schema=part["if"]).is_valid(cast("Any", data)):
+    for part in cast("list[Schema]", node.get("allOf", [])):
+        chosen = part.get("then" if _applies(part["if"], data) else "else") if "if" in part else part
+        if chosen is None:
             continue
-        found.update(resolved(part.get("then", part)).get("properties", {}))
+        for name, more in settings_of(chosen, data).items():
+            found[name] = _both(found[name], more) if name in found else more
     return found
+
+
+def _applies(condition: Schema, data: object) -> bool:
+    return not _ruled_out(condition, data) and _validator().evolve(schema=condition).is_valid(cast("Any", data))
+
+
+def _ruled_out(condition: Schema, data: object) -> bool:
+    """Whether a `const` of the condition says no. Much faster than a validator, and there is one condition a provider."""
+    if "const" in condition:
+        return data != condition["const"]
+    if not isinstance(data, dict):
+        return False
+    group = cast("Schema", data)
+    wanted = cast("dict[str, Schema]", condition.get("properties", {}))
+    return any(name in group and _ruled_out(part, group[name]) for name, part in wanted.items())
+
+
+def _both(one: Schema, other: Schema) -> Schema:
+    """Two parts of the schema that hold for the same value."""
+    made = dict(resolved(one))
+    for key, value in resolved(other).items():
+        known = made.get(key)
+        both = isinstance(known, dict) and isinstance(value, dict)
+        made[key] = _both(cast("Schema", known), cast("Schema", value)) if both else value
+    return made
 
 
 def inside(node: Schema, key: str | int, data: object) -> Schema | None:

@@ -12,8 +12,22 @@ from typing import Any, cast
 from jsonschema import ValidationError
 
 from runner.document.check import Schema, inside, settings_of, types
-from runner.document.names import either, everywhere, is_key_name, nearest, places_of, same_name, shown, title_of, upper
-from runner.document.places import Source, Where
+from runner.document.names import (
+    GONE,
+    OLD_VALUES,
+    Home,
+    either,
+    everywhere,
+    homes_of,
+    is_key_name,
+    nearest,
+    places_of,
+    same_name,
+    shown,
+    title_of,
+    upper,
+)
+from runner.document.places import Cure, Source, Where
 from runner.document.values import ValueProblems, example_line
 from runner.problem import Problem
 
@@ -125,9 +139,15 @@ class _Explainer(ValueProblems):
         exact = same_name(key, allowed)
         other_places = [place for place in places_of(key) if place != title]
         parent = self._parent_with(path, key)
+        elsewhere = [home for home in homes_of(key) if home.title != title]
         if exact is not None:
             self._missing_is_said(path, exact)
-            self._add_key(here, "unknown-key", f'{said} Here it is called "{exact}".')
+            value = self._new_value(key, here, allowed[exact])
+            hint = f"Write: {exact}: {shown(value)}" if value else ""
+            self._add_key(here, "unknown-key", f'{said} Here it is called "{exact}".', hint)
+            self._rename(here, exact, value)
+        elif key.lower() in GONE:
+            self._add_key(here, "gone", f"{said} {GONE[key.lower()]}", "Remove the line.")
         elif parent is not None:
             self._add_key(
                 here,
@@ -137,19 +157,76 @@ class _Explainer(ValueProblems):
             )
         elif other_places and not nearest(key, choices, 0.8):
             self._add_key(here, "wrong-level", f'{said} "{key}" belongs under {either(other_places[:3])}.')
+            self._move(here, elsewhere)
+        elif elsewhere and not nearest(key, choices, 0.8):
+            home = elsewhere[0]
+            self._add_key(
+                here, "wrong-level", f'{said} Here it is called "{home.name}" and belongs under {home.title}.'
+            )
+            self._move(here, elsewhere)
         else:
             close = nearest(key, choices, 0.6) or nearest(key, list(allowed), 0.75)
-            elsewhere = None if close else nearest(key, list(everywhere()), 0.8)
+            other = None if close else nearest(key, list(everywhere()), 0.8)
             if close:
                 self._missing_is_said(path, close)
                 self._add_key(here, "unknown-key", f'{said} Did you mean "{close}"?')
-            elif elsewhere:
-                where = either(list(places_of(elsewhere))[:3])
-                self._add_key(here, "unknown-key", f'{said} Did you mean "{elsewhere}"? It belongs under {where}.')
+            elif other:
+                where = either(list(places_of(other))[:3])
+                self._add_key(here, "unknown-key", f'{said} Did you mean "{other}"? It belongs under {where}.')
             elif " " in key and path and isinstance(path[-1], int):
                 self._add_key(here, "unknown-key", said, "If this is text, put it in double quotes.")
             else:
                 self._add_key(here, "unknown-key", said, f"{upper(title)} may have: {', '.join(allowed)}.")
+
+    def _rename(self, path: Where, name: str, value: str | None) -> None:
+        """Note the cure of an older name: the new one, and the value as it is written now."""
+        place = self.source.place(path)
+        self.source.cure(path, "unknown-key", place.key, name)
+        line = self.source.home(path).lines[place.key.line - 1]
+        if value is not None and place.value.line == place.key.line and place.style in ("plain", "quoted"):
+            start, end = place.value.column - 1, place.value.column - 1 + place.value.length
+            until = line[place.key.column - 1 + place.key.length : start]
+            spot = type(place.key)(place.key.line, place.key.column, end - place.key.column + 1)
+            self.source.cures.pop()
+            self.source.cure(path, "unknown-key", spot, f"{name}{until}{value}")
+
+    def _new_value(self, old: str, path: Where, node: Schema) -> str | None:
+        """What the value of an older name is called now, None when it stays."""
+        typed = self._typed(path) if self.source.place(path).typed else ""
+        words = OLD_VALUES.get(old, {})
+        if words:
+            return words.get(typed.lower())
+        kinds = types(node)
+        return f"[{typed}]" if typed and "array" in kinds and "string" not in kinds else None
+
+    def _move(self, path: Where, homes: list[Home]) -> None:
+        """Note the cure of a setting that stands in another group: its line goes there."""
+        targets = {home.path: home for home in homes if home.path is not None}
+        place, home = self.source.place(path), self.source.home(path)
+        if len(targets) != 1 or len(path) > 2 or self.source.origin(path) or home is not self.source:
+            return
+        target = next(iter(targets.values()))
+        where = target.path or ()
+        node = self._node(where) if where else {}
+        if not where or place.style not in ("plain", "quoted") or place.value.line != place.last_line:
+            return
+        line = home.lines[place.key.line - 1]
+        if place.key.line != place.value.line or line[: place.key.column - 1].strip():
+            return
+        part = settings_of(node, {}).get(target.name, {})
+        old = str(path[len(path) - 1])
+        value = self._new_value(old, path, part) or line[place.value.column - 1 :]
+        gone = (place.key.line, 1, ())
+        around = self.source.places.get(where)
+        if around is not None and around.style == "group" and around.key.line != around.value.line:
+            indent = " " * (around.value.column - 1)
+            edits = (gone, (around.value.line, 0, (f"{indent}{target.name}: {value}",)))
+        elif around is None and len(where) == 1:
+            last = len(home.lines) + (0 if home.lines[-1] == "" else 1)
+            edits = (gone, (last, 0, (f"{where[0]}:", f"  {target.name}: {value}")))
+        else:
+            return
+        self.source.cures.append(Cure("wrong-level", tuple(edits)))
 
     def _parent_with(self, path: Where, key: str) -> str | None:
         """The group around this one that has such a setting: the line is indented too far."""
@@ -208,8 +285,7 @@ class _Explainer(ValueProblems):
 
     def _was_broken(self, name: str) -> bool:
         """The line with this setting could not be read, and that was said."""
-        lines = self.source.lines
-        return any(name in lines[n - 1] for n in self.source.broken if n <= len(lines))
+        return any(name in one.lines[n - 1] for one in self.source.family() for n in one.broken if n <= len(one.lines))
 
     def _bad_name(self, path: Where, error: ValidationError) -> None:
         key = str(error.instance)

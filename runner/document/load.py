@@ -14,7 +14,7 @@ from runner.document.explain import explain
 from runner.document.lint import lint
 from runner.document.make import made
 from runner.document.overrides import set_all
-from runner.document.places import Source, Where
+from runner.document.places import Cure, Source, Where
 from runner.document.source import read
 from runner.document.text import read_file
 from runner.problem import Problem, in_order
@@ -31,11 +31,13 @@ class Loaded:
     definition: None when there is an error among the problems.
     problems:   in reading order.
     sources:    every file that was read or looked for, absolute, the agent file first; also when loading failed.
+    cures:      what `check --fix` may do about the problems of the agent file itself.
     """
 
     definition: AgentDefinition | None
     problems: tuple[Problem, ...]
     sources: tuple[Path, ...]
+    cures: tuple[Cure, ...] = ()
 
 
 def load(
@@ -62,7 +64,7 @@ def load(
     source = read(file, text, known_names())
     problems.extend(source.problems)
     if source.data is None:
-        return Loaded(None, _readable(problems), (file,))
+        return Loaded(None, _readable(problems), (file,), tuple(source.cures))
     problems.extend(set_all(source, settings or {}))
     data, missing = fit(source, os.environ if env is None else env)
     found = missing + explain(source, data, faults(data))
@@ -78,8 +80,9 @@ def load(
     sources = (file, *prompts.files)
     ordered = _readable(problems)
     if any(problem.is_error for problem in ordered):
-        return Loaded(None, ordered, sources)
-    return Loaded(made(file, data, variables or {}, prompts.texts, sources), ordered, sources)
+        return Loaded(None, ordered, sources, tuple(source.cures))
+    agent = made(file, data, variables or {}, prompts.texts, sources)
+    return Loaded(agent, ordered, sources, tuple(source.cures))
 
 
 def agent_files(path: Path) -> list[Path]:

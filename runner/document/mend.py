@@ -33,7 +33,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Mend:
-    """A cause, with line and column from 0, and the lines as they have to be to read on."""
+    """A cause, with line and column from 0, and the lines as they have to be to read on.
+
+    safe: the lines mean what was meant, so `check --fix` may write them.
+    """
 
     line: int
     column: int
@@ -42,6 +45,7 @@ class Mend:
     message: str
     hint: str
     changes: list[Change] = field(default_factory=list[Change])
+    safe: bool = False
 
 
 def before_parsing(lines: list[str]) -> Iterator[Mend]:
@@ -78,6 +82,7 @@ def _tabs(lines: list[str], tabs: list[int]) -> Mend:
         f"This line begins with a tab.{also} YAML wants spaces.",
         "Replace each tab with two spaces; most editors can do it for the whole file.",
         changes,
+        safe=True,
     )
 
 
@@ -102,6 +107,7 @@ def _invisible(number: int, line: str) -> Mend | None:
         else f"There is an invisible character here (U+{ord(char):04X}).",
         "Delete it and type an ordinary space." if what != "invisible character" else "Delete it.",
         [Change(number, fixed)],
+        safe=True,
     )
 
 
@@ -125,6 +131,7 @@ def _curly(number: int, line: str) -> Mend | None:
             f"{typed[0]} and {typed[-1]} are curly quotes. YAML takes them for a part of the text.",
             'Type straight quotes: "',
             [Change(number, line[:at] + quote + inner + quote + line[end + 1 :])],
+            safe=True,
         )
     return None
 
@@ -145,12 +152,15 @@ def _template(number: int, line: str) -> Mend | None:
         f"A text that begins with {part.value[:2]} needs quotes around it.",
         f"Put the whole text in double quotes{example}",
         [quoted(number, line, part.value_at, part.value)],
+        safe=True,
     )
 
 
 def quoted(number: int, line: str, at: int, value: str) -> Change:
-    inner = value.replace("'", "''")
-    return Change(number, f"{line[:at]}'{inner}'{line[at + len(value) :]}", at, 1)
+    """The line with quotes around its value, double ones unless the text itself has some."""
+    inner = value.replace("'", "''") if '"' in value or "\\" in value else value
+    quote = "'" if '"' in value or "\\" in value else '"'
+    return Change(number, f"{line[:at]}{quote}{inner}{quote}{line[at + len(value) :]}", at, 1)
 
 
 def blanked(number: int, line: str) -> Change:

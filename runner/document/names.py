@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 
 from runner.document.check import Schema, resolved, schema, settings_of
@@ -21,29 +22,81 @@ def shown(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-@cache
-def everywhere() -> dict[str, tuple[str, ...]]:
-    """Every setting with the groups that have it."""
-    found: dict[str, list[str]] = {}
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A group that has a setting.
 
-    def walk(node: Schema) -> None:
+    path:  where the group stands, None below a name that people choose (a stage).
+    older: what the setting was called in older guides, or is called by vendors.
+    """
+
+    title: str
+    path: tuple[str, ...] | None
+    name: str
+    older: tuple[str, ...] = ()
+
+
+@cache
+def _homes() -> tuple[Home, ...]:
+    found: dict[Home, None] = {}
+
+    def walk(node: Schema, path: tuple[str, ...] | None) -> None:
         node = resolved(node)
         title = str(node.get("x-title", ""))
         for name, part in settings_of(node, {}).items():
-            if title and title not in found.setdefault(name, []):
-                found[name].append(title)
-            walk(part)
+            if title:
+                found[Home(title, path, name, tuple(resolved(part).get("x-was", [])))] = None
+            walk(part, None if path is None else (*path, name))
         for more in ("additionalProperties", "items"):
             if isinstance(node.get(more), dict):
-                walk(node[more])
+                walk(node[more], None)
 
-    walk(schema())
+    walk(schema(), ())
+    return tuple(found)
+
+
+@cache
+def everywhere() -> dict[str, tuple[str, ...]]:
+    """Every setting with the groups that have it."""
+    found: dict[str, dict[str, None]] = {}
+    for home in _homes():
+        found.setdefault(home.name, {})[home.title] = None
     return {name: tuple(titles) for name, titles in found.items()}
 
 
 def places_of(name: str) -> tuple[str, ...]:
     """The groups that have a setting of exactly this name."""
     return everywhere().get(name, ())
+
+
+def homes_of(key: str) -> list[Home]:
+    """The groups that have a setting of this name, or of which this is an older or a vendor's name."""
+    folded = _folded(key)
+    return [home for home in _homes() if folded in map(_folded, (home.name, *home.older))]
+
+
+GONE: dict[str, str] = {
+    "vad_enabled": "The caller's voice is always detected on this machine; turns.vad holds the settings.",
+    "vad_analyzer": "The caller's voice is always detected on this machine; turns.vad holds the settings.",
+    "vad_audio_passthrough": "All sound always reaches the recogniser.",
+    "turn_analyzer": "Smart Turn always listens; turns.smart_turn holds the settings.",
+    "transcription_enabled": "What is said is always written down, by stt.",
+    "audio_out_enabled": "The agent can always be heard.",
+    "audio_in_enabled": "The caller can always be heard.",
+    "formatted_finals": "The recogniser always writes capitals and punctuation.",
+    "word_finalization_max_wait_time": "AssemblyAI has taken it away; min_turn_silence does the same.",
+    "connection_params": "Write its settings right below stt.",
+    "enable_metrics": "Latency is always measured.",
+    "enable_usage_metrics": "Usage is always measured.",
+    "cartesia_version": "Pipecat chooses it.",
+    "stream": "Answers always arrive piece by piece.",
+}
+"""Names from older guides that nothing took the place of, with what happens now."""
+
+OLD_VALUES: dict[str, dict[str, str]] = {
+    "vad_force_turn_endpoint": {"true": "pipecat", "false": "assemblyai"},
+}
+"""Older names whose values have other words now."""
 
 
 def same_name(key: str, allowed: dict[str, Schema]) -> str | None:

@@ -46,6 +46,17 @@ class Place:
     home: Source | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """What makes a problem go away without a doubt: whole lines and what takes their place.
+
+    edits: (line from 1, how many lines go, what comes instead); 0 lines gone means that something is put in before it.
+    """
+
+    code: str
+    edits: tuple[tuple[int, int, tuple[str, ...]], ...]
+
+
 @dataclass(slots=True)
 class Source:
     """One file as it was read, or an agent's file together with those it extends.
@@ -56,7 +67,9 @@ class Source:
     problems: what was wrong with the YAML itself.
     broken:   lines (from 1) that were mended; whatever else is said about them is a consequence.
     origins:  what to name instead of a place in the file (`--set stt.mode=fast`), by path.
+    cures:    what `check --fix` may do about the problems.
     base:     what was merged into `data` and `places` from the file that this one extends.
+    partial:  a file that this one extends could not be read, so what seems to be missing may stand there.
     """
 
     file: Path
@@ -67,6 +80,8 @@ class Source:
     broken: set[int] = field(default_factory=set[int])
     origins: dict[Where, str] = field(default_factory=dict[Where, str])
     base: Source | None = None
+    partial: bool = False
+    cures: list[Cure] = field(default_factory=list[Cure])
 
     def place(self, path: Where) -> Place:
         """The place of `path`, or of the nearest thing around it."""
@@ -105,6 +120,15 @@ class Source:
         if masked != snippet:
             length = 1
         return Problem(home.file, spot.line, column, dotted(path), code, message, hint, severity, length, masked)
+
+    def cure(self, path: Where, code: str, spot: Spot, text: str) -> None:
+        """Note that putting `text` in the place of `spot` cures a problem of the value at `path`."""
+        home = self.home(path)
+        if self.origin(path) or not 0 < spot.line <= len(home.lines):
+            return
+        line = home.lines[spot.line - 1]
+        new = line[: spot.column - 1] + text + line[spot.column - 1 + spot.length :]
+        home.cures.append(Cure(code, ((spot.line, 1, (new,)),)))
 
     def on_key(self, path: Where, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
         """A problem at the key of `path`."""

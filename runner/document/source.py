@@ -17,7 +17,7 @@ import yaml
 
 from runner.document.causes import Fault, cause, glued_lines
 from runner.document.mend import Mend, before_parsing
-from runner.document.places import Place, Source, Spot, Style, Where
+from runner.document.places import Cure, Place, Source, Spot, Style, Where
 from runner.document.text import MAX_BYTES, one_newline, size_in_words
 from runner.problem import Problem
 
@@ -183,6 +183,9 @@ class _Reader:
         if mend.message and mend.line + 1 not in self.source.broken:
             column = self._original(mend.line, mend.column)
             self._note(self.source.at(Spot(mend.line + 1, column + 1, mend.length), mend.code, mend.message, mend.hint))
+            if mend.safe and not any(change.line + 1 in self.source.broken for change in mend.changes):
+                edits = tuple((change.line + 1, 1, (change.text,)) for change in mend.changes)
+                self.source.cures.append(Cure(mend.code, edits))
         self.source.broken.add(mend.line + 1)
         for change in mend.changes:
             self.lines[change.line] = change.text

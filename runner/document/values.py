@@ -119,7 +119,7 @@ class ValueProblems:
         if "string" in kinds and len(group) == 1 and isinstance(path[-1], int):
             place = self.source.place((*path, first))
             colon = place.key.column + place.key.length
-            line = self.source.lines[place.key.line - 1]
+            line = self.source.home((*path, first)).lines[place.key.line - 1]
             text = f"{first}: {group[first]}" if isinstance(group[first], str) else line[place.key.column - 1 :]
             self.problems.append(
                 self.source.at(
@@ -130,6 +130,10 @@ class ValueProblems:
                     path=path,
                 )
             )
+            rest = line[place.key.column - 1 :].rstrip()
+            if rest == text and '"' not in text and "\\" not in text:
+                spot = type(place.key)(place.key.line, place.key.column, len(text))
+                self.source.cure((*path, first), "colon-in-text", spot, f'"{text}"')
             return
         hint = f'Is the indentation of "{first}" right?' if first else ""
         if "array" in kinds:
@@ -143,6 +147,8 @@ class ValueProblems:
         hint = ""
         if "array" in kinds:
             hint = f"Write: {path[-1]}: [{typed}]" if isinstance(path[-1], str) else ""
+            if hint and place.style in ("plain", "quoted") and place.last_line == place.value.line:
+                self.source.cure(path, "wrong-type", place.value, f"[{self._typed(path)}]")
         elif "object" in kinds:
             glued = re.match(r"([A-Za-z_]\w*):(\S.*)$", bare)
             if glued and glued.group(1) in settings_of(self._node(path), {}):
@@ -152,6 +158,7 @@ class ValueProblems:
                     f'There is no space after the colon of "{glued.group(1)}".',
                     f"Write: {glued.group(1)}: {glued.group(2)}",
                 )
+                self.source.cure(path, "space-after-colon", place.value, f"{glued.group(1)}: {glued.group(2)}")
                 return
             hint = "Write its settings below it, each on a line of its own, indented by two more spaces."
             wanted = "a group of settings" if kinds == ("object",) else wanted
@@ -160,8 +167,12 @@ class ValueProblems:
             hint = "Type: true" if low in _YES else "Type: false" if low in _NO else ""
             if place.style == "quoted" and low in ("true", "false"):
                 hint = f"Without quotes: {low}"
+            if hint:
+                self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         elif "number" in kinds or "integer" in kinds:
             hint = _number_hint(bare, place.style == "quoted")
+            if hint and (place.style == "quoted" or "," in bare):
+                self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         self._add_value(path, "wrong-type", f"{name} must be {wanted}, not {typed}.", hint)
 
     def _enum(self, path: Where, error: ValidationError) -> None:
@@ -173,6 +184,8 @@ class ValueProblems:
             self._add_value(path, "not-a-choice", f"{said} It can only be {choices[0]}.")
             return
         guess = f' Did you mean "{close}"?' if close else ""
+        if same_value(value, choices):
+            self.source.cure(path, "not-a-choice", self.source.place(path).value, str(close))
         self._add_value(path, "not-a-choice", said + guess, f"It can be {either(choices)}.")
 
     def _range(self, path: Where, error: ValidationError) -> None:

@@ -22,12 +22,17 @@ def _cut_by_hash(agent: Agent) -> Iterator[Hit]:
             continue
         if place.last_line != place.value.line:
             continue
-        line = agent.source.lines[place.value.line - 1]
+        line = agent.source.home(path).lines[place.value.line - 1]
         end = place.value.column - 1 + place.value.length
         cut = re.match(r" #(.*)", line[end:])
         if cut and cut.group(1).strip():
             spot = Spot(place.value.line, end + 2, len(line.rstrip()) - end - 1)
             severity = "warning" if cut.group(1).startswith(" ") else "error"
+            whole = line[place.value.column - 1 :].rstrip()
+            if severity == "error" and '"' not in whole and "\\" not in whole:
+                agent.source.cure(
+                    path, "cut-by-hash", Spot(place.value.line, place.value.column, len(whole)), f'"{whole}"'
+                )
             yield Hit(path, {"lost": shown(cut.group(0).strip())}, spot=spot, severity=severity)
 
 
@@ -38,10 +43,11 @@ def _swallowed(agent: Agent) -> Iterator[Hit]:
         if place is None or place.style != "plain" or agent.source.origin(path):
             continue
         for number in range(place.value.line + 1, place.last_line + 1):
-            stuck = re.match(r"\s*([A-Za-z_]\w*):(\S.*)", agent.source.lines[number - 1])
+            stuck = re.match(r"\s*([A-Za-z_]\w*):(\S.*)", agent.source.home(path).lines[number - 1])
             if stuck and stuck.group(1) in known_names():
-                agent.source.broken.update(range(place.value.line, number))
+                agent.source.home(path).broken.update(range(place.value.line, number))
                 spot = Spot(number, stuck.start(1) + 1, len(stuck.group(1)) + 1)
+                agent.source.cure(path, "space-after-colon", spot, f"{stuck.group(1)}: ")
                 yield Hit(path, {"name": stuck.group(1), "rest": stuck.group(2)}, spot=spot)
 
 

@@ -58,7 +58,9 @@ def _pasted_twice(agent: Agent) -> Iterator[Hit]:
                 spot = agent.spot_in(path, text, start + len(line) - len(line.lstrip()), len(line.strip()), file)
                 if spot and file is None and agent.source.place(path).style == "block":
                     column = (
-                        len(agent.source.lines[agent.source.place(path).value.line + number]) - len(line.lstrip()) + 1
+                        len(agent.source.home(path).lines[agent.source.place(path).value.line + number])
+                        - len(line.lstrip())
+                        + 1
                     )
                     spot = type(spot)(agent.source.place(path).value.line + number + 1, column, len(line.strip()))
                 words = {"line": shown(line.strip()), "first": seen[plain] + 1}

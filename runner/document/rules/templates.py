@@ -54,10 +54,10 @@ def _at(agent: Agent, path: Where, text: str, file: Path | None, line: int, name
         shown_line = text.split("\n")[line - 1] if line <= text.count("\n") + 1 else ""
         spot = Spot(line, max(0, _name_at(shown_line, name)) + 1, len(name) or 1)
         return Hit(path, words, spot=spot, text=(file, text))
-    place = agent.source.place(path)
+    place, lines = agent.source.place(path), agent.source.home(path).lines
     start = place.value.line + (line if place.style == "block" else 0)
     for number in range(start, max(place.last_line, start) + 1):
-        at = _name_at(agent.source.lines[number - 1], name) if 0 < number <= len(agent.source.lines) else -1
+        at = _name_at(lines[number - 1], name) if 0 < number <= len(lines) else -1
         if at >= 0:
             return Hit(path, words, spot=Spot(number, at + 1, len(name) or 2))
     return Hit(path, words, "value")

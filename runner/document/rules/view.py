@@ -118,14 +118,14 @@ class Agent:
         number = text[:start].count("\n")
         if file is not None:
             return Spot(number + 1, start - (text.rfind("\n", 0, start) + 1) + 1, len(piece) or 1)
-        place = self.source.place(path)
+        place, lines = self.source.place(path), self.source.home(path).lines
         first = place.value.line + (number + 1 if place.style == "block" else 0)
         words = re.compile(r"\s+".join(map(re.escape, piece.split())) or "(?!)")
         for line in range(first, max(place.last_line, first) + 1):
-            if line > len(self.source.lines):
+            if line > len(lines):
                 break
             at = place.value.column - 1 if line == place.value.line else 0
-            found = words.search(self.source.lines[line - 1], at)
+            found = words.search(lines[line - 1], at)
             if found:
                 return Spot(line, found.start() + 1, found.end() - found.start())
         return None

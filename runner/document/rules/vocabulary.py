@@ -170,7 +170,7 @@ RULES = (
         "keyterms",
         '"{term}" has {count} words. Keyterms are words and short phrases, at most six words.',
         "Write the words that are misheard, each as an item of its own.",
-        "AssemblyAI, Keyterms prompting: words or phrases of up to six words",
+        "AssemblyAI, Keyterms prompting for recordings: at most 6 words a phrase",
         _sentence,
     ),
     Rule(
@@ -224,7 +224,7 @@ RULES = (
         "tts.language and stt.language_codes",
         "The agent hears {codes}, but it speaks {voice}.",
         "Set tts.language to the language of the callers.",
-        "Cartesia, API: language is the language of the text",
+        "Cartesia, Prompting tips: match the voice to the language",
         _voice_speaks_another,
     ),
 )
