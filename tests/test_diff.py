@@ -166,7 +166,7 @@ def told(before: str, after: str) -> list[str]:
 def test_one_edit_is_one_sentence(text: str, was: str, now: str, said: str) -> None:
     assert was in text
     assert said in (lines := told(text, text.replace(was, now, 1)))
-    assert len(lines) == (2 if "otherwise" in was or "listen_for" in now + was and "stt" in was else 1), lines
+    assert len(lines) == (2 if "otherwise" in was or ("listen_for" in now + was and "stt" in was) else 1), lines
 
 
 def test_first_stage_order_and_names_of_stages_are_told() -> None:
