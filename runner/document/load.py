@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
 from runner.definition import AgentDefinition
-from runner.document.check import faults, fit, known_names
+from runner.document.check import faults, fit
 from runner.document.explain import explain
+from runner.document.family import read_family
+from runner.document.folder import Folder
 from runner.document.lint import lint
+from runner.document.lists import lists_from_files, without_only
 from runner.document.make import made
 from runner.document.overrides import set_all
-from runner.document.places import Cure, Source, Where
-from runner.document.source import read
+from runner.document.places import Cure, Source
+from runner.document.prompt_files import prompt_texts
 from runner.document.text import read_file
 from runner.problem import Problem, in_order
 
 MAX_PROBLEMS = 100
-
-Group = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +61,24 @@ def load(
         text, problems = read_file(file)
     if text is None:
         return Loaded(None, tuple(problems), (file,))
-    source = read(file, text, known_names())
+    folder = Folder(file)
+    source = read_family(file, text, folder)
     problems.extend(source.problems)
     if source.data is None:
         return Loaded(None, _readable(problems), (file,), tuple(source.cures))
     problems.extend(set_all(source, settings or {}))
+    lists_from_files(source, folder)
+    without_only(source)
     data, missing = fit(source, os.environ if env is None else env)
     found = missing + explain(source, data, faults(data))
-    prompts = _prompt_files(source, data)
-    refused = {problem.line for problem in found}
-    advice = lint(source, data, variables or {}, prompts.texts)
-    found += prompts.problems
-    found += [p for p in advice if p.is_error or p.file != file or p.line not in refused]
-    found = [p for p in found if p.file != file or p.line not in source.broken]
-    if source.broken:
-        found = [p for p in found if p.is_error]
-    problems.extend(found)
-    sources = (file, *prompts.files)
+    prompts = prompt_texts(source, data, folder)
+    advice = lint(source, data, variables or {}, prompts)
+    problems.extend(_causes(source, found + folder.problems, advice))
+    sources = (file, *(other for other in folder.looked if other != file))
     ordered = _readable(problems)
     if any(problem.is_error for problem in ordered):
         return Loaded(None, ordered, sources, tuple(source.cures))
-    agent = made(file, data, variables or {}, prompts.texts, sources)
+    agent = made(file, data, variables or {}, prompts, sources)
     return Loaded(agent, ordered, sources, tuple(source.cures))
 
 
@@ -100,6 +97,19 @@ def agent_files(path: Path) -> list[Path]:
     return sorted(found)
 
 
+def _causes(source: Source, found: list[Problem], advice: list[Problem]) -> list[Problem]:
+    """Without what only follows from something else; what stands in another file names the agent that is made of it."""
+    if source.partial:
+        found, advice = [problem for problem in found if problem.code != "missing"], []
+    refused = {(problem.file, problem.line) for problem in found}
+    found = found + [p for p in advice if p.is_error or (p.file, p.line) not in refused]
+    broken = {(one.file, line) for one in source.family() for line in one.broken}
+    found = [p for p in found if (p.file, p.line) not in broken and (p.is_error or not broken)]
+    bases = {one.file for one in source.family()} - {source.file}
+    note = f"{source.file.name} extends this file."
+    return [replace(p, hint=f"{p.hint} {note}".strip()) if p.file in bases else p for p in found]
+
+
 def _readable(problems: list[Problem]) -> tuple[Problem, ...]:
     """In order, each once, and not more than anybody reads."""
     ordered = in_order({(p.file, p.line, p.column, p.code, p.message): p for p in problems}.values())
@@ -108,52 +118,3 @@ def _readable(problems: list[Problem]) -> tuple[Problem, ...]:
     more = ordered[MAX_PROBLEMS]
     said = f"There are {len(ordered) - MAX_PROBLEMS} more problems from here on."
     return (*ordered[:MAX_PROBLEMS], Problem(more.file, more.line, 1, "", "more", said, "Mend those above first."))
-
-
-@dataclass(frozen=True, slots=True)
-class _Prompts:
-    texts: dict[Where, tuple[Path, str]]
-    problems: list[Problem]
-    files: list[Path]
-
-
-def _prompt_files(source: Source, data: Any) -> _Prompts:
-    """The texts of all `prompt: {file: ...}`, by the path of the prompt."""
-    found = _Prompts({}, [], [])
-    for path in _prompt_places(data):
-        value: Any = data
-        for part in path:
-            value = value[part]
-        name = cast("Group", value).get("file")
-        if not isinstance(name, str) or not name:
-            continue
-        file = Path(os.path.normpath(source.file.parent / Path(name).expanduser()))
-        if file not in found.files:
-            found.files.append(file)
-        text, problems = read_file(file)
-        if text is None:
-            problem = problems[0]
-            why = "There is no such file" if problem.code == "no-file" else problem.message.rstrip(".")
-            at = (*path, "file")
-            found.problems.append(
-                source.on_value(at, "prompt-file", f'The file "{name}" cannot be used. {why}.', problem.hint)
-            )
-            continue
-        if not text.strip():
-            found.problems.append(source.on_value((*path, "file"), "prompt-file", f'The file "{name}" is empty.'))
-        found.problems.extend(problems)
-        found.texts[path] = (file, text)
-    return found
-
-
-def _prompt_places(data: Any) -> list[Where]:
-    if not isinstance(data, dict):
-        return []
-    group = cast("Group", data)
-    places: list[Where] = [("prompt",)] if isinstance(group.get("prompt"), dict) else []
-    stages = group.get("stages")
-    if isinstance(stages, dict):
-        for name, stage in cast("Group", stages).items():
-            if isinstance(stage, dict) and isinstance(cast("Group", stage).get("prompt"), dict):
-                places.append(("stages", name, "prompt"))
-    return places

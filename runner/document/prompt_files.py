@@ -1,0 +1,46 @@
+"""`prompt: {file: prompts/support.md}` in, the texts of those files out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from runner.document.folder import Folder
+from runner.document.places import Source, Where
+
+Group = dict[str, Any]
+
+
+def prompt_texts(source: Source, data: Any, folder: Folder) -> dict[Where, tuple[Path, str]]:
+    """The file and the text of every prompt that is a file, by the path of the prompt.
+
+    Prompts whose file cannot be used are left out; why is in `folder.problems`.
+    """
+    found: dict[Where, tuple[Path, str]] = {}
+    for path in _places(data):
+        value: Any = data
+        for part in path:
+            value = value[part]
+        name, at = cast("Group", value).get("file"), (*path, "file")
+        if not isinstance(name, str) or not name:
+            continue
+        read = folder.read(source, at, name, "prompt-file")
+        if read is None:
+            continue
+        if not read[1].strip():
+            folder.problems.append(source.on_value(at, "prompt-file", f'The file "{name}" is empty.'))
+        found[path] = read
+    return found
+
+
+def _places(data: Any) -> list[Where]:
+    if not isinstance(data, dict):
+        return []
+    group = cast("Group", data)
+    places: list[Where] = [("prompt",)] if isinstance(group.get("prompt"), dict) else []
+    stages = group.get("stages")
+    if isinstance(stages, dict):
+        for name, stage in cast("Group", stages).items():
+            if isinstance(stage, dict) and isinstance(cast("Group", stage).get("prompt"), dict):
+                places.append(("stages", name, "prompt"))
+    return places
