@@ -11,6 +11,7 @@ import pytest
 
 from tests.caller import Caller
 from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
+from tests.emulators import sound
 from tests.running import PROJECT, Running, free_port
 
 
@@ -44,7 +45,14 @@ def running(house: tuple[Running, int]) -> Running:
 
 
 @pytest.fixture
-def vendors(ports: Ports) -> Iterator[Vendors]:
+def seconds_a_character() -> float:
+    """How slowly the emulated voice speaks: three times as quick as a person, because nobody listens."""
+    return 0.02
+
+
+@pytest.fixture
+def vendors(ports: Ports, seconds_a_character: float, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
+    monkeypatch.setattr(sound, "SECONDS_A_CHARACTER", seconds_a_character)
     with vendors_on(ports) as vendors:
         yield vendors
 

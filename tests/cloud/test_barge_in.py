@@ -6,6 +6,8 @@ import asyncio
 import statistics
 from collections.abc import Callable
 
+import pytest
+
 from tests.caller import Caller
 from tests.cloud.vendors import Vendors
 
@@ -15,6 +17,12 @@ STORY = (
     "Well, let me tell you a long story about the river and the mill, and about the man who lived there for many years."
 )
 CUTS = ("Stop there please.", "Wait a moment.", "I know that one.", "I want a refund.", "Hold on.")
+
+
+@pytest.fixture
+def seconds_a_character() -> float:
+    """As slow as a person, so that there is something to cut off."""
+    return 0.06
 
 
 def cancels(vendors: Vendors) -> list[float]:
