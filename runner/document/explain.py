@@ -71,6 +71,11 @@ class _Explainer(ValueProblems):
         node = self._node(path)
         allowed = settings_of(node, group)
         unknown = [key for key in group if key not in allowed]
+        if "array" in types(node) and not any(
+            same_name(key, allowed) or nearest(key, list(allowed), 0.6) for key in group
+        ):
+            self._group_for_text(path, group, ("array",), "a list")
+            return
         owners: set[str] = set()
         for key in unknown:
             owner = self._not_indented(path, group, node, key)

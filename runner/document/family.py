@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from runner.document.check import inside, known_names, schema_at, settings_of
+from runner.document.check import known_names, schema_at, settings_of
 from runner.document.folder import Folder
 from runner.document.lists import lists_from_files
 from runner.document.places import Source, Where
@@ -62,10 +62,9 @@ def _base_of(chain: list[Source], folder: Folder) -> Source | None:
     if "extends" not in source.data:
         return None
     if not isinstance(name, str) or not name:
-        problem = source.on_key(
-            at, "bad-extends", '"extends" must be the name of one file.', "Write: extends: _base.yaml"
-        )
-        folder.problems.append(problem)
+        if len(chain) > 1:  # of the agent file itself, the schema says so
+            said = '"extends" must be the name of one file.'
+            folder.problems.append(source.on_key(at, "bad-extends", said, "Write: extends: _base.yaml"))
         return None
     found = folder.read(source, at, name, "base-file")
     if found is None:
@@ -177,8 +176,7 @@ class _Merge:
 
     def _nothing_to_remove(self, path: Where) -> bool:
         """Say that the base has no such setting; False for names that are no setting at all, the schema says that."""
-        node = schema_at(self.child.data, path[:-1]) or {}
-        if inside(node, path[-1], {}) is None:
+        if path[-1] not in known_names() and path[:-1] not in (("stages",), ("variables",)):
             return False
         said = f'There is no "{path[-1]}" to remove: {self.base.file.name} does not have it.'
         self.made.problems.append(self.child.on_key(path, "nothing-to-remove", said, "Remove the line.", "warning"))

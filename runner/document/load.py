@@ -66,7 +66,11 @@ def load(
     problems.extend(source.problems)
     if source.data is None:
         return Loaded(None, _readable(problems), (file,), tuple(source.cures))
-    problems.extend(set_all(source, settings or {}))
+    given = dict(settings or {})
+    if "extends" in given:
+        said = f"--set extends={given.pop('extends')}: what an agent extends is said in its file alone."
+        problems.append(Problem(file, 1, 1, "extends", "bad-set", said))
+    problems.extend(set_all(source, given))
     lists_from_files(source, folder)
     without_only(source)
     data, missing = fit(source, os.environ if env is None else env)

@@ -78,6 +78,7 @@ class ValueProblems:
             "minLength": self._empty,
             "minItems": self._empty,
             "minProperties": self._empty,
+            "maxProperties": self._either_or,
             "maxLength": self._too_long,
             "maxItems": self._too_many,
             "uniqueItems": self._repeated,
@@ -91,6 +92,8 @@ class ValueProblems:
         value: Any = error.instance
         node = self._node(path)
         kinds = types(node)
+        if "array" in kinds:  # most people write a list; file and only, which make it a group, are for the others
+            kinds = tuple(kind for kind in kinds if kind != "object")
         name = self._name(path)
         wanted = either([_WORDS[kind] for kind in kinds if not (kind == "string" and "x-unit" in node)])
         if "x-unit" in node:
@@ -223,6 +226,12 @@ class ValueProblems:
 
     def _empty(self, path: Where, error: ValidationError) -> None:
         self._add_key(path, "no-value", f"{self._name(path)} is empty.", "Fill it in, or remove the line.")
+
+    def _either_or(self, path: Where, error: ValidationError) -> None:
+        group = cast("dict[str, Any]", error.instance)
+        known = [key for key in group if key in settings_of(self._node(path), group)]
+        if len(known) > 1:
+            self._add_key((*path, known[1]), "either-or", f'"{known[0]}" and "{known[1]}" cannot stand together.')
 
     def _too_long(self, path: Where, error: ValidationError) -> None:
         self._add_value(
