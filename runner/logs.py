@@ -20,9 +20,11 @@ QUIET = "error"
 def set_up(level: str | None, environment: Environment) -> None:
     """One sink for loguru and for the standard library's logging. Without a level `RUNNER_LOG` counts, then `error`.
 
+    With neither, Pipecat's own lines stay out: what it reports is told in plain words in the transcript (`[problem]`).
     Must run before Pipecat is imported: it announces itself when it is.
     """
-    named = level or os.environ.get(LEVEL_VARIABLE) or QUIET
+    asked = level or os.environ.get(LEVEL_VARIABLE)
+    named = asked or QUIET
     if named.lower() not in LEVELS:
         print(f"{LEVEL_VARIABLE}={named} is not a level. There are: {', '.join(LEVELS)}.", file=sys.stderr)
         named = QUIET
@@ -36,6 +38,7 @@ def set_up(level: str | None, environment: Environment) -> None:
     logger.add(
         write,
         level=chosen,
+        filter=None if asked else {"": True, "pipecat": False},
         format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {name}: {message}",
         colorize=wants_color(sys.stderr),
         diagnose=False,
