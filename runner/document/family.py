@@ -7,15 +7,18 @@ in the description of `extends` in the schema. Every value keeps the place it wa
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from runner.document.check import known_names, schema_at, settings_of
 from runner.document.folder import Folder
-from runner.document.lists import lists_from_files
+from runner.document.lists import lists_from_files, without_only
+from runner.document.overrides import set_all
 from runner.document.places import Source, Where
 from runner.document.source import MAX_VALUES, read
+from runner.problem import Problem
 
 Group = dict[str, Any]
 
@@ -28,13 +31,15 @@ _OWN = ("name", "extends")
 _NOTHING = ("null", "Null", "NULL", "~")
 
 
-def read_family(file: Path, text: str, folder: Folder) -> Source:
+def read_family(file: Path, text: str, folder: Folder, settings: Mapping[str, str]) -> Source:
     """Read an agent file, the files it extends and the lists all of them take from files.
 
-    text:   the agent file's own text.
-    folder: takes note of the other files, and of what is wrong with their names.
+    text:     the agent file's own text.
+    folder:   takes note of the other files, and of what is wrong with their names.
+    settings: `--set PATH=VALUE`, put over all of them.
 
-    What is wrong with the YAML of any of the files is in `problems`. Nothing is raised for what a file says.
+    What is wrong with the YAML of any of the files, or with the paths of `--set`, is in `problems`; `data` is None when the
+    agent file itself says nothing. Nothing is raised for what a file says.
     """
     chain = [read(file, text, known_names())]
     partial = False
@@ -51,7 +56,19 @@ def read_family(file: Path, text: str, folder: Folder) -> Source:
     while chain:
         whole = _Merge(chain.pop(), whole).whole()
     whole.partial = partial
+    if whole.data is not None:
+        _set(whole, settings)
+        lists_from_files(whole, folder)
+        without_only(whole)
     return whole
+
+
+def _set(source: Source, settings: Mapping[str, str]) -> None:
+    given = dict(settings)
+    if "extends" in given:
+        said = f"--set extends={given.pop('extends')}: what an agent extends is said in its file alone."
+        source.problems.append(Problem(source.file, 1, 1, "extends", "bad-set", said))
+    source.problems.extend(set_all(source, given))
 
 
 def _base_of(chain: list[Source], folder: Folder) -> Source | None:

@@ -96,7 +96,10 @@ def _yaml_habits(words: Source, spot: Spot, word: str) -> Iterator[Problem]:
     if dash:
         mark = Spot(spot.line, spot.column, 1)
         yield words.at(
-            mark, "dash-in-list", "A line of this file is taken as it stands.", f"Write: {word[dash.end() :]}"
+            mark,
+            "dash-in-list",
+            "A line of this file is taken as it stands, with its dash.",
+            f"Write: {word[dash.end() :]}",
         )
     elif quoted and quoted.group(2):
         said = "A line of this file is taken as it stands, with its quotes."

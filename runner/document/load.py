@@ -13,9 +13,7 @@ from runner.document.explain import explain
 from runner.document.family import read_family
 from runner.document.folder import Folder
 from runner.document.lint import lint
-from runner.document.lists import lists_from_files, without_only
 from runner.document.make import made
-from runner.document.overrides import set_all
 from runner.document.places import Cure, Source
 from runner.document.prompt_files import prompt_texts
 from runner.document.text import read_file
@@ -62,17 +60,10 @@ def load(
     if text is None:
         return Loaded(None, tuple(problems), (file,))
     folder = Folder(file)
-    source = read_family(file, text, folder)
+    source = read_family(file, text, folder, settings or {})
     problems.extend(source.problems)
     if source.data is None:
         return Loaded(None, _readable(problems), (file,), tuple(source.cures))
-    given = dict(settings or {})
-    if "extends" in given:
-        said = f"--set extends={given.pop('extends')}: what an agent extends is said in its file alone."
-        problems.append(Problem(file, 1, 1, "extends", "bad-set", said))
-    problems.extend(set_all(source, given))
-    lists_from_files(source, folder)
-    without_only(source)
     data, missing = fit(source, os.environ if env is None else env)
     found = missing + explain(source, data, faults(data))
     prompts = prompt_texts(source, data, folder)

@@ -14,10 +14,10 @@ from typing import Any, Literal, cast
 
 from runner.catalog import PARTS, PROVIDERS, U3_FAMILY, Part, When
 from runner.definition import AgentDefinition, Stage
-from runner.document.check import known_names, schema_at
-from runner.document.overrides import set_all
+from runner.document.check import schema_at
+from runner.document.family import read_family
+from runner.document.folder import Folder
 from runner.document.places import Source, Where
-from runner.document.source import read
 from runner.document.text import read_file
 from runner.effective import Effective, FieldChange, change, effective
 from runner.problem import short_path
@@ -100,8 +100,7 @@ class _Explainer:
         self.here = agent.stages[stage] if stage is not None else Stage("")
         self.now: Effective = effective(agent, stage)
         text, _ = read_file(agent.file)
-        self.file: Source = read(agent.file, text or "", known_names())
-        set_all(self.file, settings)
+        self.file: Source = read_family(agent.file, text or "", Folder(agent.file), settings)
 
     def all(self) -> Iterator[Explained]:
         changes = change(None, self.now).fields
