@@ -163,7 +163,7 @@ def _reserved(number: int, line: str, fault: Fault) -> Mend | None:
 
 
 def _brackets(lines: list[str], fault: Fault) -> Mend:
-    start = fault.context_line if fault.context_line is not None else fault.line
+    start = min(fault.context_line if fault.context_line is not None else fault.line, len(lines) - 1)
     line = lines[start]
     part = parts(line)
     opening = line[fault.context_column or 0 : (fault.context_column or 0) + 1] or "["

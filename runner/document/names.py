@@ -117,9 +117,26 @@ def _folded(name: str) -> str:
 
 
 def nearest(name: str, choices: list[str], cutoff: float) -> str | None:
+    """The choice that differs by one slip of the finger, else the most alike above `cutoff` (0 to 1)."""
     by_low = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(name.lower(), list(by_low), 1, cutoff)
+    low = name.lower()
+    slips = [choice for choice in by_low if one_slip(low, choice)]
+    found = difflib.get_close_matches(low, slips, 1, 0.0) or difflib.get_close_matches(low, list(by_low), 1, cutoff)
     return by_low[found[0]] if found else None
+
+
+def one_slip(typed: str, meant: str) -> bool:
+    """Whether one letter too many, too few, wrong, or two in the wrong order make the one of the other."""
+    if len(meant) < 2 or abs(len(typed) - len(meant)) > 1:
+        return False
+    start = next((n for n, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b), min(len(typed), len(meant)))
+    left, right = typed[start:], meant[start:]
+    return (
+        left[1:] == right
+        or left == right[1:]
+        or left[1:] == right[1:]
+        or (left[2:] == right[2:] and left[:2] == right[1::-1])
+    )
 
 
 def closest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:

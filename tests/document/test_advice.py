@@ -28,6 +28,10 @@ CASES: dict[str, tuple[str, str]] = {
     # stages
     "no-stages": ("anywhere: [{when: x, to: y}]\n", "anywhere: []\n"),
     "no-such-stage": (ways("      - {otherwise: by}\n"), ways("      - {otherwise: bye}\n")),
+    "stage-misspelled": (
+        ways("      - {when: x, to: two}\n      - {otherwise: two}\n") + "  twoo: {say: x, end: true}\n",
+        ways("      - {otherwise: two}\n") + "  twoo: {say: x, end: true}\n",
+    ),
     "two-openings": ("greeting: Hi.\n" + stage("    say: Hi.\n"), "greeting: Hi.\n" + stage("    prompt: x\n")),
     "end-with-next": (stage("    say: Hi.\n    end: true\n"), stage("    say: Hi.\n")),
     "silent-stage": (stage("    listen_for: name\n"), stage("    say: Your name?\n    listen_for: name\n")),
@@ -68,6 +72,10 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     # variables
     "unknown-variable": ("greeting: Hi {{ nobody }}\n", "greeting: Hi {{ nobody | default('you') }}\n"),
+    "variable-misspelled": (
+        "variables: {compny: x}\ngreeting: '{{ company }}'\n" + stage("    prompt: Sell {{ company }}.\n"),
+        "variables: {compny: x}\ngreeting: '{{ company }}'\n",
+    ),
     "bad-template": ("greeting: Hi {{ x }\n", "greeting: Hi {x}\n"),
     "unused-variable": ("variables: {a: b}\n", "variables: {a: b}\ngreeting: Hi {{ a }}\n"),
     "braces-not-filled": ("description: '{{ x }}'\n", "description: '{ x }'\n"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from runner.definition import BACK
-from runner.document.names import closest, shown
+from runner.document.names import closest, one_slip, shown
 from runner.document.places import Where
 from runner.document.rules.rule import Hit, Rule
 from runner.document.rules.view import Agent, group_of, list_of
@@ -21,10 +22,30 @@ def _no_stages(agent: Agent) -> Iterator[Hit]:
             yield Hit(path, {"target": shown(target)}, "value")
 
 
+def _misspelled(agent: Agent) -> dict[str, str]:
+    """Stages that nothing names, by the name that several ways out have for them."""
+    names = list(group_of(agent.data.get("stages")))
+    targets = Counter(to for _, to, _ in agent.ways)
+    found: dict[str, str] = {}
+    for target, count in targets.items():
+        if count > 1 and target != BACK and target not in names:
+            close = [name for name in names if one_slip(target.lower(), name.lower()) and name not in targets]
+            if len(close) == 1:
+                found[target] = close[0]
+    return found
+
+
+def _stage_misspelled(agent: Agent) -> Iterator[Hit]:
+    for target, name in _misspelled(agent).items():
+        count = sum(to == target for _, to, _ in agent.ways)
+        yield Hit(("stages", name), {"target": shown(target), "name": name, "count": count})
+
+
 def _no_such_stage(agent: Agent) -> Iterator[Hit]:
     names = list(group_of(agent.data.get("stages")))
+    misspelled = _misspelled(agent)
     for path, target, _ in agent.ways:
-        if names and target != BACK and target not in names:
+        if names and target != BACK and target not in names and target not in misspelled:
             close = closest(target, names)
             guess = f' Did you mean "{close}"?' if close else ""
             yield Hit(path, {"target": shown(target), "guess": guess, "names": ", ".join(names)}, "value")
@@ -56,7 +77,7 @@ def _no_way_out(agent: Agent) -> Iterator[Hit]:
 
 def _unreachable(agent: Agent) -> Iterator[Hit]:
     names = list(agent.stages)
-    if not names or any(to != BACK and to not in names for _, to, _ in agent.ways):
+    if not names or any(to != BACK and to not in names for _, to, _ in agent.ways) or agent.lost_ways:
         return
     seen = agent.reached()
     for name in names:
@@ -132,6 +153,15 @@ RULES = (
         "The stages are: {names}.",
         FLOWS,
         _no_such_stage,
+    ),
+    Rule(
+        "stage-misspelled",
+        "error",
+        "names of stages",
+        '{count} ways lead to "{target}", but the stage is called "{name}". Did you mean "{target}"?',
+        "",
+        FLOWS,
+        _stage_misspelled,
     ),
     Rule(
         "two-openings",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
-from runner.document.names import closest, shown
+from runner.document.names import closest, one_slip, shown
 from runner.document.places import Spot, Where
 from runner.document.rules.rule import Hit, Rule
 from runner.document.rules.view import Agent, group_of
@@ -16,18 +18,41 @@ JINJA = "Jinja2: StrictUndefined refuses names without a value"
 OWN = "the rules of the agent file (README, variables)"
 
 
-def _names(text: str) -> list[Name]:
-    """The names a text needs; none when it cannot be read."""
+@lru_cache(maxsize=512)
+def _read(text: str) -> tuple[tuple[Name, ...], PromptError | None]:
+    """The names a text needs, or why it cannot be read."""
     if "{" not in text:
-        return []
+        return (), None
     try:
-        return undeclared(text)
-    except PromptError:
-        return []
+        return tuple(undeclared(text)), None
+    except PromptError as error:
+        return (), error
+
+
+def _names(text: str) -> tuple[Name, ...]:
+    return _read(text)[0]
+
+
+def _misspelled(agent: Agent) -> dict[str, str]:
+    """Variables that no text uses, by the name that several texts have for them."""
+    counts = Counter(name for _, text, _ in agent.templates for name in {found.name for found in _names(text)})
+    unused = [name for name in group_of(agent.data.get("variables")) if name not in counts]
+    found: dict[str, str] = {}
+    for name, count in counts.items():
+        if count > 1 and name not in agent.variables:
+            close = [own for own in unused if one_slip(name.lower(), own.lower())]
+            if len(close) == 1:
+                found[name] = close[0]
+    return found
+
+
+def _variable_misspelled(agent: Agent) -> Iterator[Hit]:
+    for name, own in _misspelled(agent).items():
+        yield Hit(("variables", own), {"name": name, "own": own})
 
 
 def _unknown(agent: Agent) -> Iterator[Hit]:
-    known = agent.variables
+    known = {**agent.variables, **_misspelled(agent)}
     for path, text, file in agent.templates:
         missing = {name.name: name.line for name in _names(text) if name.name not in known}
         for name, line in missing.items():
@@ -41,11 +66,14 @@ def _broken(agent: Agent) -> Iterator[Hit]:
     for path, text, file in agent.templates:
         if "{" not in text:
             continue
+        names, why = _read(text)
         try:
-            if all(name.name in agent.variables for name in undeclared(text)):
+            if why is None and all(name.name in agent.variables for name in names):
                 render(text, agent.variables)
         except PromptError as error:
-            yield _at(agent, path, text, file, error.line, "", {"why": error.message})
+            why = error
+        if why is not None:
+            yield _at(agent, path, text, file, why.line, "", {"why": why.message})
 
 
 def _at(agent: Agent, path: Where, text: str, file: Path | None, line: int, name: str, words: dict[str, object]) -> Hit:
@@ -82,7 +110,7 @@ def _given_unused(agent: Agent) -> Iterator[Hit]:
 def _unused(agent: Agent) -> Iterator[Hit]:
     """Variables in no text. Where a text has a name that is unknown, that is the cause, and nothing is said here."""
     own = [name for name in group_of(agent.data.get("variables")) if name not in agent.given]
-    if not own or any(True for _ in _unknown(agent)) or any(True for _ in _broken(agent)):
+    if not own or _misspelled(agent) or any(True for _ in _unknown(agent)) or any(True for _ in _broken(agent)):
         return
     texts = " ".join(text for _, text, _ in agent.templates if "{" in text)
     used = set(re.findall(r"\w+", " ".join(re.findall(r"\{[{%].*?[}%]\}", texts, re.S))))
@@ -128,6 +156,15 @@ RULES = (
         "{advice}",
         JINJA,
         _unknown,
+    ),
+    Rule(
+        "variable-misspelled",
+        "error",
+        "variables",
+        'Several texts use "{name}", but the variable is called "{own}". Did you mean "{name}"?',
+        "",
+        JINJA,
+        _variable_misspelled,
     ),
     Rule("bad-template", "error", "{{ }} and {% %} in texts", "{why}", "", "Jinja2, Template Designer", _broken),
     Rule(

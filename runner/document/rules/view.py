@@ -103,6 +103,13 @@ class Agent:
                         found.append((("stages", name, "next", number, key), item[key], name))
         return found
 
+    @property
+    def lost_ways(self) -> bool:
+        """Whether a way out does not say where it leads."""
+        lists = [self.data.get("anywhere"), *(stage.get("next") for stage in self.stages.values())]
+        items = [group_of(item) for each in lists for item in list_of(each)]
+        return any("to" not in item and "otherwise" not in item for item in items)
+
     def reached(self) -> set[str]:
         """The stages a call can get to."""
         seen = {next(iter(self.stages), "")}
