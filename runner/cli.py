@@ -85,20 +85,22 @@ def _check(arguments: Sequence[str]) -> int:
     add_overrides(parser)
     options = parser.parse_args(arguments)
 
-    from runner.document.load import agent_files, load
+    from runner.document.load import agent_files, agents_of, load
     from runner.environment import Environment
-    from runner.problem import Problem, print_problems
+    from runner.problem import Problem, each_once, print_problems
 
     files = _files(options.paths, agent_files)
     if not files:
         return usage(f"{_listed(options.paths)}: no agent files (*.yaml).")
+    files = list(dict.fromkeys(agent for file in files for agent in agents_of(file) or [file]))
     environment = Environment(files)
     _tell_troubles(environment)
     if options.fix and not _fix(files, environment, sys.stdout if options.format == "text" else sys.stderr):
         return 1
-    problems: list[Problem] = []
+    found: list[Problem] = []
     for file in files:
-        problems.extend(load(file, variables=options.var, settings=options.set, env=environment.values).problems)
+        found.extend(load(file, variables=options.var, settings=options.set, env=environment.values).problems)
+    problems = each_once(found)
     failed = any(problem.is_error for problem in problems)
     if options.format == "github":
         from runner.document.github import as_annotations

@@ -63,6 +63,14 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda p: (str(p.file), p.line, p.column, p.code))
 
 
+def each_once(problems: Iterable[Problem]) -> list[Problem]:
+    """Without repetitions: what is wrong with a file that several agents share is said once."""
+    found: dict[tuple[Path, int, int, str, str], Problem] = {}
+    for problem in problems:
+        found.setdefault((problem.file, problem.line, problem.column, problem.code, problem.message), problem)
+    return list(found.values())
+
+
 def print_problems(problems: Sequence[Problem], *, color: bool) -> str:
     """The problems as a person reads them, and a line that counts them. No newline at the end.
 

@@ -17,7 +17,7 @@ from runner.document.make import made
 from runner.document.places import Cure, Source
 from runner.document.prompt_files import prompt_texts
 from runner.document.text import read_file
-from runner.problem import Problem, in_order
+from runner.problem import Problem, each_once, in_order
 
 MAX_PROBLEMS = 100
 
@@ -92,6 +92,22 @@ def agent_files(path: Path) -> list[Path]:
     return sorted(found)
 
 
+def agents_of(file: Path) -> list[Path]:
+    """The agents that a file stands for: itself, but for a shared part (`_base.yaml`) the agents that are made of it.
+
+    They are looked for in its folder and in the folder above.
+    """
+    if not file.name.startswith("_"):
+        return [file]
+    part = file.absolute()
+    near = [*agent_files(part.parent), *agent_files(part.parent.parent)]
+    return [
+        file.parent / agent.name if agent.parent == part.parent else agent
+        for agent in near
+        if part in load(agent).sources
+    ]
+
+
 def _causes(source: Source, found: list[Problem], advice: list[Problem]) -> list[Problem]:
     """Without what only follows from something else; what stands in another file names the agent that is made of it."""
     if source.partial:
@@ -107,7 +123,7 @@ def _causes(source: Source, found: list[Problem], advice: list[Problem]) -> list
 
 def _readable(problems: list[Problem]) -> tuple[Problem, ...]:
     """In order, each once, and not more than anybody reads."""
-    ordered = in_order({(p.file, p.line, p.column, p.code, p.message): p for p in problems}.values())
+    ordered = in_order(each_once(problems))
     if len(ordered) <= MAX_PROBLEMS:
         return tuple(ordered)
     more = ordered[MAX_PROBLEMS]
