@@ -80,7 +80,7 @@ def _explain_agent(agent: AgentDefinition, stage: str | None, options: argparse.
         whole = {"hosts": whole["hosts"]}
         text = hosts_text(made.hosts)
     else:
-        text = f"{settings_text(agent, stage, made.settings)}\n\n{wire_text(made.wire, stage)}"
+        text = f"{settings_text(agent, stage, made.settings)}\n\n{wire_text(agent, stage, made.wire)}"
     shown = json.dumps(whole, ensure_ascii=False) if options.json else text
     hidden = secrets(agent, agent.file.read_text(encoding="utf-8-sig"), environment.values)
     print(masked(environment.masked(shown), hidden))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from runner.catalog import PARTS, PROVIDERS
 from runner.definition import AgentDefinition
-from runner.explaining.wire import Wire
+from runner.explaining.wire import Ear, Handed, Sent, Wire
 
 _PORTS = {"wss": 443, "https": 443, "ws": 80, "http": 80}
 
@@ -27,12 +27,14 @@ def hosts(agent: AgentDefinition, wires: Iterable[Wire]) -> list[Host]:
     """The hosts of all services of an agent, then those of Daily. The page itself and what runs here need none."""
     found: dict[tuple[str, int], list[str]] = {}
     for wire in wires:
-        for part, opened in zip(PARTS, (wire.ear, wire.model, wire.voice), strict=True):
-            address = urlsplit(opened.url)
-            port = address.port or _PORTS[address.scheme]
-            title = PROVIDERS[part, getattr(agent, part).provider].title
-            why = f"{title} ({part}), where its key is set"
-            names = found.setdefault((address.hostname or "", port), [])
+        for part in PARTS:
+            provider = PROVIDERS[part, getattr(agent, part).provider]
+            one: Ear | Sent | Handed = getattr(wire, part)
+            url = getattr(agent, part).endpoint if isinstance(one, Handed) else one.opened.url
+            address = urlsplit(url or "")
+            host = address.hostname or f"(see {provider.title}'s documentation)"
+            why = f"{provider.title} ({part}), where its key is set"
+            names = found.setdefault((host, address.port or _PORTS.get(address.scheme, 443)), [])
             if why not in names:
                 names.append(why)
     return [

@@ -13,7 +13,7 @@ from runner.catalog import PARTS, PROVIDERS
 from runner.definition import AgentDefinition
 from runner.explaining.hosts import Host, hosts
 from runner.explaining.settings import Explained, explained
-from runner.explaining.wire import Opened, Wire, wire
+from runner.explaining.wire import Ear, Handed, Opened, Sent, Wire, wire
 
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL", re.IGNORECASE)
 _FROM_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -31,21 +31,12 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The form of `runner explain --json`."""
-        made = self.wire
         return {
             "agent": self.agent.name,
             "file": str(self.agent.file),
             "stage": self.stage,
             "settings": [one.as_json() for one in self.settings],
-            "wire": {
-                "stt": {
-                    "connect": _opened(made.ear),
-                    "reconnect": _opened(made.again),
-                    "entering": [{"from": list(e.come_from), "messages": list(e.messages)} for e in made.entering],
-                },
-                "llm": {**_opened(made.model), "body": made.body},
-                "tts": {**_opened(made.voice), "message": made.speech},
-            },
+            "wire": {part: _wire_json(getattr(self.wire, part)) for part in PARTS},
             "hosts": [
                 {"host": host.name, "port": host.port, "why": host.why, "always": host.always} for host in self.hosts
             ],
@@ -79,9 +70,9 @@ def _as_sent(one: Explained, made: Wire) -> Explained:
     if part != "stt" or name in ("provider", "endpoint"):
         return one
     field = PROVIDERS["stt", "assemblyai"].fields.get(name)
-    if field is None or not field.wire:
+    if field is None or not field.wire or isinstance(made.stt, Handed):
         return one
-    sent = dict(parse_qsl(urlsplit(made.again.url).query, keep_blank_values=True)).get(
+    sent = dict(parse_qsl(urlsplit(made.stt.again.url).query, keep_blank_values=True)).get(
         _ON_THE_WIRE.get(name, field.wire)
     )
     if one.value is None:
@@ -109,6 +100,17 @@ def _read(sent: str) -> object:
         return json.loads(sent)
     except json.JSONDecodeError:
         return sent
+
+
+def _wire_json(wire: Ear | Sent | Handed) -> dict[str, Any]:
+    match wire:
+        case Ear(opened, again, entering):
+            told = [{"from": list(one.come_from), "messages": list(one.messages)} for one in entering]
+            return {"connect": _opened(opened), "reconnect": _opened(again), "entering": told}
+        case Sent(opened, body):
+            return {"connect": _opened(opened), "body": body}
+        case Handed(service, settings):
+            return {"service": service, "settings": dict(settings)}
 
 
 def _opened(opened: Opened) -> dict[str, Any]:

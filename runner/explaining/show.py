@@ -12,10 +12,11 @@ from runner.definition import AgentDefinition
 from runner.diff_words import quoted, shown
 from runner.explaining.hosts import Host
 from runner.explaining.settings import Explained
-from runner.explaining.wire import Opened, Wire
+from runner.explaining.wire import Ear, Handed, Opened, Sent, Wire
 from runner.problem import short_path
 from runner.wording import WHEN
 
+_MOMENTS = {"stt": "", "llm": "for each answer (here without what was said)", "tts": "for each sentence"}
 _PARTS = {"stt": "hears", "llm": "thinks", "tts": "speaks"}
 
 
@@ -34,20 +35,36 @@ def settings_text(agent: AgentDefinition, stage: str | None, settings: Sequence[
     return "\n\n".join(blocks)
 
 
-def wire_text(wire: Wire, stage: str | None) -> str:
+def wire_text(agent: AgentDefinition, stage: str | None, wire: Wire) -> str:
     """The three wires, nothing shortened."""
-    blocks = [f"AssemblyAI, when a call starts\n{_opened(wire.ear)}"]
-    for entering in wire.entering:
+    blocks: list[str] = []
+    for part in PARTS:
+        title = PROVIDERS[part, getattr(agent, part).provider].title
+        match getattr(wire, part):
+            case Ear() as ear:
+                blocks += _ear_blocks(title, stage, ear)
+            case Sent(opened, body):
+                blocks.append(f"{title}, {_MOMENTS[part]}\n{_opened(opened)}\n{_indented(body)}")
+            case Handed(service, settings):
+                given = "\n".join(f"    {name} = {_plainly(value)}" for name, value in settings.items())
+                blocks.append(f"{title}, by Pipecat's {service}, which is given\n{given or '    nothing'}")
+            case _:
+                pass
+    return "\n\n".join(blocks)
+
+
+def _ear_blocks(title: str, stage: str | None, ear: Ear) -> Iterable[str]:
+    yield f"{title}, when a call starts\n{_opened(ear.opened)}"
+    for entering in ear.entering:
         came = " or ".join(entering.come_from)
         sent = "\n".join(f"  {json.dumps(message, ensure_ascii=False)}" for message in entering.messages)
-        blocks.append(f"AssemblyAI, when {stage} is entered from {came}\n{sent or '  nothing: nothing differs'}")
-    if wire.again.url != wire.ear.url:
-        blocks.append(f"AssemblyAI, should the session have to be opened again in {stage}\n{_opened(wire.again)}")
-    blocks.append(
-        f"OpenAI, for each answer (here without what was said)\n{_opened(wire.model)}\n{_indented(wire.body)}"
-    )
-    blocks.append(f"Cartesia, for each sentence\n{_opened(wire.voice)}\n{_indented(wire.speech)}")
-    return "\n\n".join(blocks)
+        yield f"{title}, when {stage} is entered from {came}\n{sent or '  nothing: nothing differs'}"
+    if ear.again.url != ear.opened.url:
+        yield f"{title}, should the session have to be opened again in {stage}\n{_opened(ear.again)}"
+
+
+def _plainly(value: object) -> str:
+    return ", ".join(map(str, cast("tuple[Any, ...]", value))) if isinstance(value, tuple) else str(value)
 
 
 def hosts_text(hosts: Iterable[Host]) -> str:

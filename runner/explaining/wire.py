@@ -19,7 +19,7 @@ from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from websockets.protocol import State
 
-from runner.catalog import KEY_NAMES
+from runner.catalog import KEY_NAMES, PROVIDERS, Part
 from runner.compiler import services
 from runner.compiler.conversation import Conversation
 from runner.compiler.pipeline import compile_call
@@ -54,23 +54,42 @@ class Entering:
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """The three wires of one stage.
+class Ear:
+    """AssemblyAI's wire.
 
-    ear:     the session as a call opens it, in the first stage.
-    again:   the session as it would be opened in this stage, after a lost connection.
+    opened:   the session as a call opens it, in the first stage.
+    again:    the session as it would be opened in this stage, after a lost connection.
     entering: what the stage changes on the open session.
-    model, body: the request for an answer, without anything that was said.
-    voice, speech: the connection and the message for one sentence.
     """
 
-    ear: Opened
+    opened: Opened
     again: Opened
     entering: tuple[Entering, ...]
-    model: Opened
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """OpenAI's or Cartesia's wire: the connection, and the body of a request (without anything that was said) or message."""
+
+    opened: Opened
     body: dict[str, Any]
-    voice: Opened
-    speech: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A provider whose wire is Pipecat's own affair: its class there, and the settings that it is given."""
+
+    service: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What one stage of an agent puts on its three wires."""
+
+    stt: Ear | Handed
+    llm: Sent | Handed
+    tts: Sent | Handed
 
 
 @dataclass(slots=True)
@@ -92,12 +111,24 @@ class _Tape:
 async def wire(agent: AgentDefinition, stage: str | None) -> Wire:
     """Everything that stage `stage` puts on the wires (None for an agent without stages)."""
     now = effective(agent, stage)
-    first = effective(agent, agent.first_stage)
-    ear, _ = await _ear(first)
-    again, _ = await _ear(now)
-    model, body = await _model(agent, now)
-    voice, speech = await _voice(now)
-    return Wire(ear, again, tuple(await _entering(agent, stage)), model, body, voice, speech)
+    return Wire(
+        stt=_handed("stt", now) or await _whole_ear(agent, stage),
+        llm=_handed("llm", now) or await _model(agent, now),
+        tts=_handed("tts", now) or await _voice(now),
+    )
+
+
+def _handed(part: Part, now: Effective) -> Handed | None:
+    """What Pipecat is given for a provider that has no wire of its own here; None for the three that have."""
+    service = now.service(part)
+    made: Any = getattr(PROVIDERS[part, service.provider], "service", None)
+    return Handed(f"{made.module}.{made.name}", dict(service.settings)) if made else None
+
+
+async def _whole_ear(agent: AgentDefinition, stage: str | None) -> Ear:
+    opened, _ = await _ear(effective(agent, agent.first_stage))
+    again, _ = await _ear(effective(agent, stage))
+    return Ear(opened, again, tuple(await _entering(agent, stage)))
 
 
 async def _ear(now: Effective) -> tuple[Opened, STTService]:
@@ -122,7 +153,7 @@ async def _entering(agent: AgentDefinition, stage: str | None) -> list[Entering]
     return [Entering(tuple(come_from), messages) for come_from, messages in found.values()]
 
 
-async def _model(agent: AgentDefinition, now: Effective) -> tuple[Opened, dict[str, Any]]:
+async def _model(agent: AgentDefinition, now: Effective) -> Sent:
     service: OpenAILLMService = services.build_llm(now, _MASKED, _IN_THE_CLOUD)
     requests: list[httpx2.Request] = []
 
@@ -137,7 +168,7 @@ async def _model(agent: AgentDefinition, now: Effective) -> tuple[Opened, dict[s
     await client.close()
     (request,) = requests
     headers = {"Authorization": request.headers["Authorization"]}
-    return Opened(str(request.url), headers), json.loads(request.content)
+    return Sent(Opened(str(request.url), headers), json.loads(request.content))
 
 
 def _tools(agent: AgentDefinition, now: Effective) -> ToolsSchema | Any:
@@ -150,7 +181,7 @@ def _tools(agent: AgentDefinition, now: Effective) -> ToolsSchema | Any:
     return ToolsSchema(standard_tools=[cast("Any", function).to_function_schema() for function in offered])
 
 
-async def _voice(now: Effective) -> tuple[Opened, dict[str, Any]]:
+async def _voice(now: Effective) -> Sent:
     service: TTSService = services.build_tts(now, _MASKED, _IN_THE_CLOUD)
     cartesia = cast("Any", service)
     cartesia._sample_rate = cartesia._init_sample_rate or OUT_RATE
@@ -158,7 +189,7 @@ async def _voice(now: Effective) -> tuple[Opened, dict[str, Any]]:
     opened = await _opened(service)
     greeting = now.greeting.text if now.greeting else None
     text = now.say or greeting or "What the model answers, sentence by sentence."
-    return opened, json.loads(cartesia._build_msg(text=text, context_id=CONTEXT_ID))
+    return Sent(opened, json.loads(cartesia._build_msg(text=text, context_id=CONTEXT_ID)))
 
 
 async def _opened(service: Any) -> Opened:
