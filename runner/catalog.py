@@ -6,7 +6,8 @@ updates on an open session is the vendor's list for `UpdateConfiguration`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.definition import ListenFor, Setting
@@ -82,21 +83,70 @@ _CARTESIA: dict[str, Field] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """How Pipecat makes a service that has no file of its own under `compiler/services`.
+
+    module, name: where its class is.
+    extras:    Pipecat's extras that install what it needs, and `packages` what they install.
+    python:    the lowest Python those packages run on, "" for any.
+    keys:      argument of the constructor -> variable that has to be set; `optional`: that may be.
+    endpoint:  the argument that takes another address, "" when there is none.
+    takes:     of `aiohttp_session` and `should_interrupt`, what the constructor takes.
+    unset:     setting -> where the vendor's own "not given" is, as `module:name`.
+    choices:   setting -> the class of its values, as `module:name`; `languages`: settings that are languages.
+    """
+
+    module: str
+    name: str
+    extras: tuple[str, ...]
+    packages: tuple[str, ...]
+    python: str
+    keys: Mapping[str, str]
+    optional: Mapping[str, str]
+    endpoint: str
+    takes: frozenset[str]
+    unset: Mapping[str, str]
+    choices: Mapping[str, str]
+    languages: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
-    """One vendor of one part. `key`: the environment variable that holds its key."""
+    """One vendor of one part.
+
+    key:     the environment variable that holds its key, "" for one that needs none.
+    service: None for the three that have a file of their own.
+    """
 
     part: Part
     name: str
     title: str
     key: str
     fields: dict[str, Field]
+    service: Service | None = field(default=None, repr=False)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All variables it needs."""
+        return tuple(self.service.keys.values()) if self.service else (self.key,)
 
 
-PROVIDERS: dict[tuple[Part, str], Provider] = {
-    ("stt", "assemblyai"): Provider("stt", "assemblyai", "AssemblyAI", "ASSEMBLYAI_API_KEY", _ASSEMBLYAI),
-    ("llm", "openai"): Provider("llm", "openai", "OpenAI", "OPENAI_API_KEY", _OPENAI),
-    ("tts", "cartesia"): Provider("tts", "cartesia", "Cartesia", "CARTESIA_API_KEY", _CARTESIA),
-}
+class _Providers(dict[tuple[Part, str], Provider]):
+    """The three that are described here, and by name every other of Pipecat's, looked up when it is asked for."""
+
+    def __missing__(self, at: tuple[Part, str]) -> Provider:
+        from runner.providers import provider
+
+        return provider(*at)
+
+
+PROVIDERS: dict[tuple[Part, str], Provider] = _Providers(
+    {
+        ("stt", "assemblyai"): Provider("stt", "assemblyai", "AssemblyAI", "ASSEMBLYAI_API_KEY", _ASSEMBLYAI),
+        ("llm", "openai"): Provider("llm", "openai", "OpenAI", "OPENAI_API_KEY", _OPENAI),
+        ("tts", "cartesia"): Provider("tts", "cartesia", "Cartesia", "CARTESIA_API_KEY", _CARTESIA),
+    }
+)
 
 STILL_MEANT_HERE: dict[Part, frozenset[str]] = {
     "stt": frozenset({"keyterms"}),

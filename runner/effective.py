@@ -188,9 +188,11 @@ def _service_changes(part: Part, before: Service | None, after: Service) -> Iter
         yield FieldChange(f"{part}.endpoint", before and before.endpoint, after.endpoint, "next call")
     table = PROVIDERS[part, after.provider].fields
     old: Mapping[str, Setting] = before.settings if before else {}
+    other = before is not None and before.provider != after.provider
     for name, field in table.items():
         if old.get(name) != after.settings.get(name):
-            yield FieldChange(f"{part}.{name}", old.get(name), after.settings.get(name), field.when)
+            when = "next call" if other else field.when
+            yield FieldChange(f"{part}.{name}", old.get(name), after.settings.get(name), when)
 
 
 def _with_delta(agent: AgentDefinition, part: Part, stage: Stage) -> Service:
@@ -221,12 +223,14 @@ def _silences(agent: AgentDefinition, stage: Stage, stt: Service) -> tuple[Turns
 
     In pipecat turn detection every VAD stop ends AssemblyAI's turn (Pipecat 1.14 sends ForceEndpoint), so a longer silence
     works only if the local VAD waits as long; and Pipecat keeps minimum and maximum equal. In AssemblyAI's own turn detection
-    the vendor's recommended pair (100, 1000) is sent explicitly, because its defaults differ from page to page.
+    the vendor's recommended pair (100, 1000) is sent explicitly, because its defaults differ from page to page. Of another
+    provider's ear only the local VAD's silence is known here; while the caller dictates it is the longer one.
     """
     turns = agent.turns
-    if stt.provider != "assemblyai":
-        return turns, stt
     dictation = DICTATION_SECS[stage.listen_for] if stage.listen_for else None
+    if stt.provider != "assemblyai":
+        silence = max(dictation or 0, turns.vad.stop_secs)
+        return replace(turns, vad=replace(turns.vad, stop_secs=silence)), stt
     settings = dict(stt.settings)
     if settings.get("turn_detection") == "assemblyai":
         settings.setdefault("min_turn_silence", 100)

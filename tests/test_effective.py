@@ -280,7 +280,8 @@ PIPECAT: dict[Part, Any] = {"stt": AssemblyAISTTService, "llm": OpenAILLMService
 
 @pytest.mark.parametrize(("part", "provider"), PROVIDERS)
 def test_schema_and_catalog_have_the_same_settings(part: Part, provider: str) -> None:
-    assert list(schema()["$defs"][provider]["properties"]) == list(PROVIDERS[part, provider].fields)
+    own = [name for name in schema()["$defs"][provider]["properties"] if name != "endpoint"]
+    assert own == list(PROVIDERS[part, provider].fields)
     assert PROVIDERS[part, provider].part == part
 
 

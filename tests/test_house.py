@@ -50,22 +50,24 @@ ROOMS = {
     "definition": room(without=OUTSIDE),
     "events": room(without=OUTSIDE),
     "catalog": room("definition", "providers", without=OUTSIDE),
-    "providers": room("catalog", without=OUTSIDE),
+    "providers": room("catalog", without=OUTSIDE.replace("sys ", "")),
     "effective": room("definition", "catalog", "prompts", without=OUTSIDE),
     "wording": room("catalog", "effective", without=OUTSIDE),
     "prompts": room(packages="jinja2", without=OUTSIDE.replace("sys ", "").replace("time ", "")),
-    "selection": room("catalog", "definition", "local", without=OUTSIDE),
-    "environment": room("catalog", packages="dotenv"),
+    "selection": room("catalog", "definition", "providers", "local", without=OUTSIDE),
+    "environment": room("catalog", "providers", packages="dotenv"),
     "terminal": room(*DATA, "selection"),
     "logs": room("environment", "terminal", packages="loguru"),
     "document": room(*DATA, packages="yaml jsonschema referencing", without="asyncio socket subprocess threading"),
     "new": room(*DATA, "document"),
     "diff": room(*DATA, "document"),
-    "explain": room(*DATA, "document", "selection"),
+    "explaining": room(*DATA, "document", "compiler", "diff", packages="pipecat loguru websockets httpx2"),
+    "options": room(),
+    "inspecting": room(*DATA, *("document", "environment", "logs", "terminal", "options", "new", "diff", "explaining")),
     "compiler": room(
         *DATA,
         "local",
-        packages="pipecat loguru",
+        packages="pipecat loguru openai aiohttp",
         without="os sys io pathlib socket subprocess threading shutil tempfile",
     ),
     "local": room(
@@ -140,11 +142,18 @@ def test_room_imports_only_what_it_may(file: Path) -> None:
             assert top in rules.packages, where
 
 
-def test_command_line_imports_nothing_heavy_before_it_knows_the_command() -> None:
-    early = {found.module for found in imports(HOUSE / "cli.py") if not found.late}
+@pytest.mark.parametrize("name", ["cli", "options"])
+def test_command_line_imports_nothing_heavy_before_it_knows_the_command(name: str) -> None:
+    early = {found.module for found in imports(HOUSE / f"{name}.py") if not found.late}
     assert {module for module in early if module.partition(".")[0] not in sys.stdlib_module_names} <= {
-        "runner.__version__"
+        "runner.__version__",
+        "runner.options",
     }
+
+
+def test_commands_that_only_look_load_pipecat_late() -> None:
+    early = {found.module for found in imports(HOUSE / "inspecting.py") if not found.late}
+    assert not {module for module in early if module.startswith(("runner.explaining", "runner.compiler", "pipecat"))}
 
 
 def test_compiler_opens_no_file() -> None:

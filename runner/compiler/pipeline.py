@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipecat.frames.frames import (
     EndFrame,
@@ -24,8 +24,9 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
-from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.services.llm_service import LLMService
 
+from runner.catalog import PARTS, Part
 from runner.compiler import services
 from runner.compiler.caller import CallerTurns
 from runner.compiler.conversation import Conversation
@@ -50,16 +51,18 @@ class Writer(Protocol):
 
 @dataclass(slots=True)
 class Compiled:
-    """The parts of one call. `stt` and `tts` are None when the call is typed. `reason`: why it ends, or will. `ending`:
-    it was asked to end, and does when all that was said before is out."""
+    """The parts of one call. `stt` and `tts` are None when the call is typed. `providers`: whose services it was built with,
+    also after a save that names others. `reason`: why it ends, or will. `ending`: it was asked to end, and does when all that
+    was said before is out."""
 
     worker: PipelineWorker
     context: LLMContext
     pair: LLMContextAggregatorPair
-    llm: OpenAILLMService
+    llm: LLMService[Any]
     stt: FrameProcessor | None
     tts: FrameProcessor | None
     here: Here
+    providers: Mapping[Part, str]
     spoken: bool
     reason: str = "the caller hung up"
     ending: bool = False
@@ -67,11 +70,11 @@ class Compiled:
     async def apply(self, changed: Change, now: Effective) -> None:
         """Tell each part what differs, on the part itself: a frame from the top of the pipeline would wait behind an answer
         that is being generated (Pipecat 1.14, 825 ms seen)."""
-        if self.stt and (frame := services.update_stt(changed, now, self.here)):
+        if self.stt and (frame := services.update_stt(changed, now, self.here, self.providers["stt"])):
             await self.stt.queue_frame(frame)
-        if frame := services.update_llm(changed, now, self.here):
+        if frame := services.update_llm(changed, now, self.here, self.providers["llm"]):
             await self.llm.queue_frame(frame)
-        if self.tts and (frame := services.update_tts(changed, now, self.here)):
+        if self.tts and (frame := services.update_tts(changed, now, self.here, self.providers["tts"])):
             await self.tts.queue_frame(frame)
         if self.spoken and changed.touches("turns.vad"):
             await self.pair.user().queue_frame(VADParamsUpdateFrame(params=vad_params(now.turns.vad)))
@@ -90,8 +93,8 @@ class Compiled:
         await self.worker.queue_frame(EndFrame())
 
     async def close(self) -> None:
-        """Release what outlives the pipeline: Pipecat 1.14 leaves the model's HTTP connections open."""
-        await self.llm._client.close()
+        """Release what outlives the pipeline."""
+        await services.close(self.llm, self.stt, self.tts)
 
     async def ask_model(self, frame: LLMContextFrame) -> None:
         """A request that passes by the caller's side of the pipeline."""
@@ -124,7 +127,7 @@ def compile_call(
         steps = [carrier.input(), pair.user(), caller, llm, writer.voice(), carrier.output(), pair.assistant()]
     else:
         stt, tts = services.build_stt(now, keys, here), services.build_tts(now, keys, here)
-        external = not here.stt and now.stt.settings.get("turn_detection") == "assemblyai"
+        external = services.decides_turns(stt)
         pair = LLMContextAggregatorPair(context, user_params=user_params(now.turns, external=external))
         steps = [carrier.input(), stt, pair.user(), caller, llm, tts, carrier.output(), pair.assistant()]
     worker = PipelineWorker(
@@ -140,7 +143,15 @@ def compile_call(
         check_dangling_tasks=False,
     )
     compiled = Compiled(
-        worker=worker, context=context, pair=pair, llm=llm, stt=stt, tts=tts, here=here, spoken=writer is None
+        worker=worker,
+        context=context,
+        pair=pair,
+        llm=llm,
+        stt=stt,
+        tts=tts,
+        here=here,
+        providers={part: now.service(part).provider for part in PARTS},
+        spoken=writer is None,
     )
     flow = StageFlow(llm=llm, context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
     conversation.attach(flow, compiled)
