@@ -138,10 +138,11 @@ class Call:
         return await self.conversation.take_version(agent, version)
 
     async def end(self, reason: str) -> None:
-        """Let what is being said out, close the sessions; cut after a moment."""
+        """Let what is being said out, close the sessions; cut after a moment. A call that ends already keeps its reason."""
         if self._over.is_set():
             return
-        await self._compiled.finish(reason)
+        if not self._compiled.ending:
+            await self._compiled.finish(reason)
         try:
             await asyncio.wait_for(self._over.wait(), _POLITE_SECS)
         except TimeoutError:
@@ -150,9 +151,11 @@ class Call:
     async def cancel(self, reason: str) -> None:
         """Stop at once."""
         if not self._over.is_set():
-            self._compiled.reason = reason
+            ending = self._compiled.ending
+            if not ending:
+                self._compiled.reason = reason
             await self._compiled.worker.cancel(reason=reason)
-            if self._compiled.ending:
+            if ending:
                 # Pipecat 1.14 holds the worker's own CancelFrame back until the EndFrame is through, that is until all
                 # has been spoken, even when nobody listens any more.
                 await self._carrier.input().queue_frame(CancelFrame(reason=reason))

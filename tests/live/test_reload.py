@@ -29,7 +29,7 @@ stages:
         to: refund
   refund:
     say: A refund, gladly.
-    prompt: Get the order number.
+    prompt: Find out what was bought.
     next:
       - when: The caller is done
         to: bye
@@ -196,7 +196,7 @@ def test_stage_the_call_is_in_may_be_renamed(shop: Path, model: OpenAIEmulator) 
         call.wait("reload")
         answer = call.ask("It is 12345")
         assert (answer["stage"], answer["version"]) == ("refund", 2)
-        assert model.request.system == "You are Maya, version two.\n\nGet the order number."
+        assert model.request.system == "You are Maya, version two.\n\nFind out what was bought."
         saved(call, shop, "version two", "version three", version=3)
         model.call_tool("go_to_bye")
         assert call.ask("That was all")["text"] == "Goodbye from Bern."
