@@ -113,6 +113,8 @@ def _causes(source: Source, found: list[Problem], advice: list[Problem]) -> list
     if source.partial:
         found, advice = [problem for problem in found if problem.code != "missing"], []
     refused = {(problem.file, problem.line) for problem in found}
+    around = {problem.path.rpartition(".")[0] for problem in found} - {""}
+    advice = [p for p in advice if p.path not in around]
     found = found + [p for p in advice if p.is_error or (p.file, p.line) not in refused]
     broken = {(one.file, line) for one in source.family() for line in one.broken}
     found = [p for p in found if (p.file, p.line) not in broken and (p.is_error or not broken)]
@@ -122,10 +124,12 @@ def _causes(source: Source, found: list[Problem], advice: list[Problem]) -> list
 
 
 def _readable(problems: list[Problem]) -> tuple[Problem, ...]:
-    """In order, each once, and not more than anybody reads."""
+    """In order, each once, and not more than anybody reads: advice gives way to errors."""
     ordered = in_order(each_once(problems))
     if len(ordered) <= MAX_PROBLEMS:
         return tuple(ordered)
-    more = ordered[MAX_PROBLEMS]
+    by_weight = sorted(ordered, key=lambda problem: not problem.is_error)
+    more = by_weight[MAX_PROBLEMS]
     said = f"There are {len(ordered) - MAX_PROBLEMS} more problems from here on."
-    return (*ordered[:MAX_PROBLEMS], Problem(more.file, more.line, 1, "", "more", said, "Mend those above first."))
+    last = Problem(more.file, more.line, 1, "", "more", said, "Mend those above first.", more.severity)
+    return (*in_order(by_weight[:MAX_PROBLEMS]), last)
