@@ -66,7 +66,6 @@ def _explain_provider(name: str, *, as_json: bool) -> int:
 def _explain_agent(agent: AgentDefinition, stage: str | None, options: argparse.Namespace) -> int:
     import asyncio
 
-    from runner.environment import masked
     from runner.logs import set_up
 
     environment = Environment([agent.file])
@@ -82,8 +81,9 @@ def _explain_agent(agent: AgentDefinition, stage: str | None, options: argparse.
     else:
         text = f"{settings_text(agent, stage, made.settings)}\n\n{wire_text(agent, stage, made.wire)}"
     shown = json.dumps(whole, ensure_ascii=False) if options.json else text
-    hidden = secrets(agent, agent.file.read_text(encoding="utf-8-sig"), environment.values)
-    print(masked(environment.masked(shown), hidden))
+    for name, value in secrets(agent, options.set.values(), environment.values).items():
+        shown = shown.replace(value, f"[{name}]")
+    print(environment.masked(shown))
     return 0
 
 

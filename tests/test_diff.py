@@ -324,7 +324,7 @@ def pairs(draw: st.DrawFn) -> tuple[AgentDefinition, AgentDefinition]:
 
 
 @given(pairs())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_different_agents_always_have_a_sentence_and_equal_ones_none(
     pair: tuple[AgentDefinition, AgentDefinition],
 ) -> None:

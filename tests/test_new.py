@@ -34,7 +34,7 @@ def typing(*lines: str):
 @example(what="Takes orders: large # small {{ x }} {% if %} - [a, b]", name='Luigi "the" 3rd: pizza', stages=True)
 @example(what="yes", name="null", stages=False)
 @example(what="\u2028 a \x85 b\x00\ttab\n- item\n", name="#", stages=True)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_answer_makes_an_agent_without_a_single_problem(
     what: str, name: str, stages: bool, tmp_path: Path
 ) -> None:

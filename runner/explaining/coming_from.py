@@ -52,8 +52,6 @@ COMING_FROM: dict[str, Provider] = {
             Row("numerals", "stt.format_turns", "the U3 family writes numbers as digits by itself"),
             Row("dictation", "listen_for", "in a stage: email, phone, number, name, address or date"),
             Row("diarize", "stt.speaker_labels", "tells several voices on one line apart"),
-            Row("profanity_filter", "stt.filter_profanity", "the same"),
-            Row("redact", "stt.redact_pii", "personal data; which kinds: redact_pii_policies"),
             Row("interim_results", "stt.continuous_partials", "words always arrive while the caller speaks"),
             Row("url", "stt.endpoint", "a regional or your own server"),
             Row("sample_rate", "stt.model", "nothing to set: the call decides, 16 kHz here"),
@@ -66,6 +64,8 @@ COMING_FROM: dict[str, Provider] = {
             Row("api_key", "stt.provider", "never in the file: ASSEMBLYAI_API_KEY in the environment or in .env"),
         ),
         {
+            "profanity_filter": "not yet: AssemblyAI has filter_profanity, an agent file does not",
+            "redact": "not yet: AssemblyAI has redact_pii, an agent file does not",
             "search": "words are not marked",
             "replace": "words are not replaced; keyterms and about make them be heard right",
             "detect_entities": "the model reads them out of the text",

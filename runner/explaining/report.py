@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -50,17 +50,17 @@ async def report(agent: AgentDefinition, stage: str | None, settings: Mapping[st
     return Report(agent, stage, told, made, tuple(hosts(agent, [made])))
 
 
-def secrets(agent: AgentDefinition, text: str, values: Mapping[str, str]) -> dict[str, str]:
-    """What must not be shown of the values that the file takes from the environment, by the names of the variables.
+def secrets(agent: AgentDefinition, given: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:
+    """What must not be shown of the values that an agent takes from the environment, by the names of the variables.
 
-    text: the file as it is written. values: the environment. An address is no secret, what is in its query or before its @ is.
+    given: the values of `--set`. values: the environment. An address is no secret; what is in its query or before its @ is.
     """
     addresses = [urlsplit(getattr(agent, part).endpoint or "") for part in PARTS]
     hidden = " ".join(f"{address.query} {address.username} {address.password}" for address in addresses)
+    texts = [file.read_text(encoding="utf-8-sig", errors="replace") for file in agent.sources if file.is_file()]
+    named = {name for text in (*texts, *given) for name in _FROM_ENVIRONMENT.findall(text)}
     return {
-        name: values[name]
-        for name in _FROM_ENVIRONMENT.findall(text)
-        if values.get(name) and (_SECRET.search(name) or values[name] in hidden)
+        name: values[name] for name in named if values.get(name) and (_SECRET.search(name) or values[name] in hidden)
     }
 
 

@@ -121,7 +121,7 @@ async def wire(agent: AgentDefinition, stage: str | None) -> Wire:
 def _handed(part: Part, now: Effective) -> Handed | None:
     """What Pipecat is given for a provider that has no wire of its own here; None for the three that have."""
     service = now.service(part)
-    made: Any = getattr(PROVIDERS[part, service.provider], "service", None)
+    made = PROVIDERS[part, service.provider].service
     return Handed(f"{made.module}.{made.name}", dict(service.settings)) if made else None
 
 
@@ -154,7 +154,7 @@ async def _entering(agent: AgentDefinition, stage: str | None) -> list[Entering]
 
 
 async def _model(agent: AgentDefinition, now: Effective) -> Sent:
-    service: OpenAILLMService = services.build_llm(now, _MASKED, _IN_THE_CLOUD)
+    service = cast("OpenAILLMService", services.build_llm(now, _MASKED, _IN_THE_CLOUD))
     requests: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
