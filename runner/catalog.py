@@ -24,20 +24,41 @@ after runner was started again."""
 class Field:
     """One setting of one provider.
 
-    wire: its name in Pipecat's Settings class (and so the vendor's own), "" for what only a constructor takes.
-    when: how soon a change reaches a running call.
-    rest: what is sent when a stage that set it is left and the agent itself says nothing; None where nothing needs sending.
+    wire:      its name in Pipecat's Settings class (and so the vendor's own), "" for what only a constructor takes.
+    when:      how soon a change reaches a running call.
+    rest:      what is sent when a stage that set it is left and the agent itself says nothing; None where nothing needs
+               sending.
+    argument:  its name among the arguments of Pipecat's constructor, for what is no field of Settings.
+    parameter: the vendor has it and Pipecat 1.14 does not: it goes as `wire` into the address of the connection (AssemblyAI)
+               or into the body of each request (OpenAI).
+    note:      what a change costs, "" for nothing worth a word.
     """
 
     wire: str
     when: When
     rest: Setting = None
+    argument: str = ""
+    parameter: bool = False
+    note: str = ""
+
+
+NEW_CONNECTION = "opens a new connection"
+
+
+def _opened_with(wire: str, *, argument: str = "", parameter: bool = False) -> Field:
+    """A setting that a session opens with."""
+    return Field(wire, "next call", argument=argument, parameter=parameter, note=NEW_CONNECTION)
+
+
+def _constructed(argument: str) -> Field:
+    """A setting that a service is made with."""
+    return Field("", "next call", argument=argument)
 
 
 _ASSEMBLYAI: dict[str, Field] = {
-    "model": Field("model", "next call"),
-    "turn_detection": Field("", "next call"),
-    "mode": Field("mode", "next call"),
+    "model": _opened_with("model"),
+    "turn_detection": _opened_with("", argument="vad_force_turn_endpoint"),
+    "mode": _opened_with("mode"),
     "keyterms": Field("keyterms_prompt", "now", rest=()),
     "about": Field("prompt", "now", rest=""),
     "min_turn_silence": Field("min_turn_silence", "now"),
@@ -46,30 +67,43 @@ _ASSEMBLYAI: dict[str, Field] = {
     "interruption_delay": Field("interruption_delay", "now", rest=500),
     "continuous_partials": Field("continuous_partials", "now", rest=True),
     "language_codes": Field("language_codes", "now", rest=()),
-    "language_detection": Field("language_detection", "next call"),
-    "format_turns": Field("format_turns", "next call"),
-    "speaker_labels": Field("speaker_labels", "next call"),
-    "domain": Field("domain", "next call"),
-    "voice_focus": Field("voice_focus", "next call"),
-    "voice_focus_threshold": Field("voice_focus_threshold", "next call"),
+    "language_detection": _opened_with("language_detection"),
+    "format_turns": _opened_with("format_turns"),
+    "speaker_labels": _opened_with("speaker_labels"),
+    "max_speakers": _opened_with("max_speakers", parameter=True),
+    "speaker_format": _constructed("speaker_format"),
+    "domain": _opened_with("domain"),
+    "voice_focus": _opened_with("voice_focus"),
+    "voice_focus_threshold": _opened_with("voice_focus_threshold"),
     "agent_context": Field("agent_context", "now"),
-    "previous_context_n_turns": Field("previous_context_n_turns", "next call"),
+    "previous_context_n_turns": _opened_with("previous_context_n_turns"),
     "end_of_turn_confidence_threshold": Field("end_of_turn_confidence_threshold", "now", rest=0.4),
+    "filter_profanity": _opened_with("filter_profanity", parameter=True),
+    "redact_pii": _opened_with("redact_pii", parameter=True),
+    "redact_pii_policies": _opened_with("redact_pii_policies", parameter=True),
+    "redact_pii_sub": _opened_with("redact_pii_sub", parameter=True),
+    "inactivity_timeout": _opened_with("inactivity_timeout", parameter=True),
+    "sample_rate": _opened_with("", argument="sample_rate"),
+    "ttfs_p99_latency": _constructed("ttfs_p99_latency"),
+    "keepalive_timeout": _constructed("keepalive_timeout"),
+    "keepalive_interval": _constructed("keepalive_interval"),
+    "reconnect_on_error": _constructed("reconnect_on_error"),
+    "reconnect_backoff_min_wait": _constructed("reconnect_backoff_min_wait"),
+    "reconnect_backoff_max_wait": _constructed("reconnect_backoff_max_wait"),
+    "ws_close_timeout": _constructed("ws_close_timeout"),
+    "ws_send_timeout": _constructed("ws_send_timeout"),
 }
 
+_OPENAI_SETTINGS = (
+    *("model", "temperature", "max_tokens", "max_completion_tokens", "top_p"),
+    *("frequency_penalty", "presence_penalty", "seed"),
+)
+_OPENAI_PARAMETERS = ("reasoning_effort", "verbosity", "service_tier", "prompt_cache_key", "timeout")
 _OPENAI: dict[str, Field] = {
-    name: Field(name, "next turn")
-    for name in (
-        "model",
-        "temperature",
-        "max_tokens",
-        "max_completion_tokens",
-        "top_p",
-        "frequency_penalty",
-        "presence_penalty",
-        "seed",
-    )
-} | {"service_tier": Field("", "next call")}
+    **{name: Field(name, "next turn") for name in _OPENAI_SETTINGS},
+    **{name: Field(name, "next turn", parameter=True) for name in _OPENAI_PARAMETERS},
+    **{name: _constructed(name) for name in ("max_retries", "organization", "project")},
+}
 
 _CARTESIA: dict[str, Field] = {
     "model": Field("model", "next turn"),
@@ -79,6 +113,8 @@ _CARTESIA: dict[str, Field] = {
     "volume": Field("generation_config", "next turn"),
     "emotion": Field("generation_config", "next turn"),
     "pronunciation_dict_id": Field("pronunciation_dict_id", "next turn"),
+    "text_aggregation_mode": _constructed("text_aggregation_mode"),
+    "max_buffer_delay_ms": _constructed("max_buffer_delay_ms"),
 }
 
 

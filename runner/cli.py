@@ -184,8 +184,7 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--reload",
         choices=("live", "next-call", "off"),
-        default="live",
-        help="what a save does: change running calls too, only later ones, or nothing (live)",
+        help="what a save does: change running calls too, only later ones, or nothing (as the file says: live)",
     )
     parser.add_argument("--daily", action="store_true", help="create a Daily room, print its link, take the call there")
     parser.add_argument("--room", metavar="URL", help="join this Daily room")

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 ListenFor = Literal["email", "phone", "number", "name", "address", "date"]
+ReloadMode = Literal["live", "next-call", "off"]
+TurnStart = Literal["vad", "transcription"]
+Mute = Literal["greeting", "tools", "always"]
 
 BACK = "back"
 """The stage name that means "where the caller came from"."""
@@ -109,13 +112,58 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Turn taking. `smart_turn_stop_secs`: the silence after which a turn that sounds unfinished ends all the same."""
+    """Turn taking. Defaults are Pipecat 1.14's.
+
+    barge_in:             whether the caller may interrupt the agent.
+    barge_in_after_words: with how many words, while the agent speaks; 0: with the first sound of speech.
+    barge_in_ignore:      words and phrases that never count as an interruption while the agent speaks.
+    mute:                 when the caller is not listened to at all.
+    start:                what tells, in pipecat turn detection, that the caller begins.
+    smart_turn:           whether Smart Turn tells that the caller has finished; otherwise `speech_timeout` seconds of silence.
+    smart_turn_stop_secs: the silence after which a turn that sounds unfinished ends all the same.
+    smart_turn_pre_speech_ms, smart_turn_max_duration_secs: how much sound Smart Turn hears, before speech and at most.
+    """
 
     barge_in: bool = True
+    barge_in_after_words: int = 0
+    barge_in_ignore: tuple[str, ...] = ()
+    mute: tuple[Mute, ...] = ()
     vad: Vad = Vad()
+    start: tuple[TurnStart, ...] = ("vad", "transcription")
     smart_turn: bool = True
     smart_turn_stop_secs: float = 3.0
+    smart_turn_pre_speech_ms: float = 500.0
+    smart_turn_max_duration_secs: float = 8.0
+    speech_timeout: float = 0.6
     idle: Idle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """At which rates sound comes in and goes out, Hz."""
+
+    in_sample_rate: int = 16000
+    out_sample_rate: int = 24000
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """The Daily room that runner makes, and the agent's place in it.
+
+    display_name: the agent's name there, None for its own. caller_name: of whoever uses the printed link.
+    expires_in:   seconds the room and its links last.
+    """
+
+    display_name: str | None = None
+    caller_name: str | None = None
+    expires_in: float = 7200.0
+    eject_at_room_exp: bool = True
+    privacy: Literal["private", "public"] = "private"
+    geo: str | None = None
+    max_participants: int | None = None
+    enable_prejoin_ui: bool = False
+    enable_chat: bool = False
+    start_video_off: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +179,7 @@ class AgentDefinition:
 
     file:      the YAML file, absolute.
     variables: name -> text, after `--var`.
+    voices:    name -> id; the settings of the voice already hold ids.
     prompt:    the Jinja2 source of the system prompt (rendered by `prompts.render`).
     stages:    in file order, the first one starts; empty for an agent that is one conversation.
     sources:   every file that was read to make this, absolute, the agent file first. What a watcher has to watch.
@@ -145,7 +194,11 @@ class AgentDefinition:
     description: str = ""
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     greeting: Greeting | None = None
+    voices: Mapping[str, str] = field(default_factory=dict[str, str])
     turns: Turns = Turns()
+    audio: Audio = Audio()
+    daily: Daily = Daily()
+    reload: ReloadMode = "live"
     limits: Limits = Limits()
     anywhere: tuple[Transition, ...] = ()
     stages: Mapping[str, Stage] = field(default_factory=dict[str, Stage])

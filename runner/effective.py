@@ -46,6 +46,11 @@ class Effective:
     end: bool = False
     greeting: Greeting | None = None
 
+    @property
+    def opens(self) -> bool:
+        """Whether a call that begins here begins with words of the agent."""
+        return self.greeting is not None or self.say is not None
+
     def service(self, part: Part) -> Service:
         return {"stt": self.stt, "llm": self.llm, "tts": self.tts}[part]
 
@@ -121,14 +126,10 @@ def change(before: Effective | None, after: Effective) -> Change:
     if before is None or before.ways != after.ways:
         found.append(FieldChange("next", before and before.ways, after.ways, "next turn"))
     found.extend(_record_changes("turns.vad", before and before.turns.vad, after.turns.vad, "now"))
-    turns: dict[str, When] = {
-        "idle": "now",
-        "barge_in": "next call",
-        "smart_turn": "next call",
-        "smart_turn_stop_secs": "next call",
-    }
-    for name, when in turns.items():
-        found.extend(_value_change(f"turns.{name}", before and before.turns, after.turns, name, when))
+    for field in fields(Turns):
+        if field.name != "vad":
+            when: When = "now" if field.name == "idle" else "next call"
+            found.extend(_value_change(f"turns.{field.name}", before and before.turns, after.turns, field.name, when))
     found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
     return Change(tuple(found))
 
@@ -152,7 +153,9 @@ def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
     )
     if before.variables != after.variables:
         found.append(FieldChange("variables", before.variables, after.variables, "next turn"))
-    for name in ("name", "description"):
+    found.extend(_record_changes("audio", before.audio, after.audio, "next call"))
+    found.extend(_record_changes("daily", before.daily, after.daily, "next call"))
+    for name in ("name", "description", "reload"):
         found.extend(_value_change(name, before, after, name, "now"))
     return Change(tuple(found))
 

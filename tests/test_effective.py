@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import NOT_GIVEN
-from pipecat.services.assemblyai.stt import AssemblyAISTTService
-from pipecat.services.cartesia.tts import CartesiaTTSService, GenerationConfig
-from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.services.cartesia.tts import GenerationConfig
 from pipecat.transcriptions.language import Language
 
 from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part
 from runner.compiler import services
 from runner.definition import AgentDefinition, Only, Service, Setting, Stage, Transition
-from runner.document.check import schema
 from runner.document.load import load
 from runner.effective import Change, Effective, change, effective, file_changes
 from runner.wording import plan
@@ -267,55 +264,6 @@ def test_what_is_taken_out_of_the_file_rests_in_running_calls(
     assert frame
     assert frame.delta
     assert frame.delta.given_fields() == at_rest
-
-
-# schema, catalog and Pipecat
-
-NOT_BY_SETTINGS = {
-    ("stt", "turn_detection"): "a parameter of Pipecat's constructor",
-    ("llm", "service_tier"): "a parameter of Pipecat's constructor",
-}
-PIPECAT: dict[Part, Any] = {"stt": AssemblyAISTTService, "llm": OpenAILLMService, "tts": CartesiaTTSService}
-
-
-@pytest.mark.parametrize(("part", "provider"), PROVIDERS)
-def test_schema_and_catalog_have_the_same_settings(part: Part, provider: str) -> None:
-    own = [name for name in schema()["$defs"][provider]["properties"] if name != "endpoint"]
-    assert own == list(PROVIDERS[part, provider].fields)
-    assert PROVIDERS[part, provider].part == part
-
-
-@pytest.mark.parametrize(("part", "provider"), PROVIDERS)
-def test_every_setting_of_the_catalog_is_one_of_pipecats(part: Part, provider: str) -> None:
-    known = {field.name for field in fields(PIPECAT[part].Settings)}
-    for name, field in PROVIDERS[part, provider].fields.items():
-        if (part, name) not in NOT_BY_SETTINGS:
-            assert field.wire in known, name
-
-
-@pytest.mark.parametrize(("part", "provider"), PROVIDERS)
-def test_every_setting_of_pipecat_is_offered_or_left_out_for_a_reason(part: Part, provider: str) -> None:
-    left_out = {
-        "stt": {
-            "extra": "free for all",
-            "language": "language_codes is its successor",
-            "language_code": "language_codes is its successor",
-            "formatted_finals": "left over from the vendor's version 2",
-            "word_finalization_max_wait_time": "left over from the vendor's version 2",
-        },
-        "llm": {
-            "extra": "free for all",
-            "system_instruction": "the prompt of the moment",
-            "top_k": "not OpenAI's",
-            "filter_incomplete_user_turns": "Smart Turn does this",
-            "user_turn_completion_config": "Smart Turn does this",
-            "use_provider_thinking_default": "not for chat completions",
-        },
-        "tts": {"extra": "free for all"},
-    }
-    known = {field.name for field in fields(PIPECAT[part].Settings)}
-    offered = {field.wire for field in PROVIDERS[part, provider].fields.values()}
-    assert known - offered - set(left_out[part]) == set()
 
 
 def test_what_still_counts_on_this_machine_is_a_setting() -> None:

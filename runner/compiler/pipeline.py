@@ -128,7 +128,7 @@ def compile_call(
     else:
         stt, tts = services.build_stt(now, keys, here), services.build_tts(now, keys, here)
         external = services.decides_turns(stt)
-        pair = LLMContextAggregatorPair(context, user_params=user_params(now.turns, external=external))
+        pair = LLMContextAggregatorPair(context, user_params=user_params(now.turns, external=external, opens=now.opens))
         steps = [carrier.input(), stt, pair.user(), caller, llm, tts, carrier.output(), pair.assistant()]
     worker = PipelineWorker(
         Pipeline(steps),

@@ -126,6 +126,12 @@ def _both(one: Schema, other: Schema) -> Schema:
     return made
 
 
+def is_taken(node: Schema) -> bool:
+    """Whether a file may say it: not a name that is kept for later, and not one whose value cannot be chosen."""
+    node = resolved(node)
+    return "x-not-yet" not in node and "x-refused" not in node
+
+
 def inside(node: Schema, key: str | int, data: object) -> Schema | None:
     """The part of the schema for one key or item of `data`, None when it knows no such thing."""
     node = resolved(node)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from jsonschema import ValidationError
 
-from runner.document.check import Schema, inside, settings_of, types
+from runner.document.check import Schema, inside, is_taken, settings_of, types
 from runner.document.names import (
     GONE,
     OLD_VALUES,
@@ -20,6 +20,7 @@ from runner.document.names import (
     everywhere,
     homes_of,
     is_key_name,
+    kept_for_later,
     nearest,
     places_of,
     same_name,
@@ -140,12 +141,18 @@ class _Explainer(ValueProblems):
         if is_key_name(key) and title in ("stt", "llm", "tts", "an agent"):
             self._pasted_key(here, key, title)
             return
-        choices = [name for name in allowed if name not in cast("dict[str, Any]", self._value(path))]
         exact = same_name(key, allowed)
+        later = None if exact is None or is_taken(allowed[exact]) else allowed[exact]
+        allowed = {name: part for name, part in allowed.items() if is_taken(part)}
+        choices = [name for name in allowed if name not in cast("dict[str, Any]", self._value(path))]
         other_places = [place for place in places_of(key) if place != title]
         parent = self._parent_with(path, key)
         elsewhere = [home for home in homes_of(key) if home.title != title]
-        if exact is not None:
+        if later is None and exact is None:
+            later = kept_for_later().get(key.lower())
+        if later is not None:
+            self.not_taken(here, later)
+        elif exact is not None:
             self._missing_is_said(path, exact)
             value = self._new_value(key, here, allowed[exact])
             hint = f"Write: {exact}: {shown(value)}" if value else ""

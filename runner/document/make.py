@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from runner.definition import (
     AgentDefinition,
+    Audio,
+    Daily,
     Greeting,
     Idle,
     Limits,
@@ -63,7 +65,11 @@ class _Maker:
             description=data.get("description", ""),
             variables={**data.get("variables", {}), **self.variables},
             greeting=self._greeting(),
+            voices=data.get("voices", {}),
             turns=self._turns(),
+            audio=Audio(**self._group("audio")),
+            daily=Daily(**self._group("daily")),
+            reload=_defaults({"reload": schema()["properties"]["reload"]}, data)["reload"],
             limits=Limits(max_call=_seconds(data.get("limits", {}).get("max_call"))),
             anywhere=tuple(map(_transition, data.get("anywhere", []))),
             stages={name: self._stage(name, stage) for name, stage in data.get("stages", {}).items()},
@@ -80,10 +86,21 @@ class _Maker:
         provider, endpoint = filled.pop("provider"), filled.pop("endpoint", None)
         return Service(
             provider,
-            {key: _setting(value) for key, value in filled.items()},
+            self._named_voice(name, {key: _setting(value) for key, value in filled.items()}),
             endpoint,
             given=tuple(key for key in given if key not in ("provider", "endpoint")),
         )
+
+    def _group(self, name: str) -> Group:
+        """One group of the file with the schema's defaults."""
+        return _defaults(settings_of(inside(schema(), name, {}) or {}, {}), cast("Group", self.data.get(name, {})))
+
+    def _named_voice(self, part: str, settings: dict[str, Setting]) -> dict[str, Setting]:
+        """The settings with the id of the voice in the place of its name."""
+        voice = settings.get("voice")
+        if part == "tts" and isinstance(voice, str):
+            settings["voice"] = self.data.get("voices", {}).get(voice, voice)
+        return settings
 
     def _greeting(self) -> Greeting | None:
         value = self.data.get("greeting")
@@ -96,19 +113,27 @@ class _Maker:
         parts = settings_of(node, {})
         given = _defaults(parts, cast("Group", self.data.get("turns", {})))
         vad = _defaults(settings_of(parts["vad"], {}), given.get("vad", {}))
-        smart = given["smart_turn"]
-        stop = _defaults(settings_of(parts["smart_turn"], {}), cast("Group", smart) if isinstance(smart, dict) else {})[
-            "stop_secs"
-        ]
+        smart, barge_in = given["smart_turn"], given["barge_in"]
+        listening = _defaults(
+            settings_of(parts["smart_turn"], {}), cast("Group", smart) if isinstance(smart, dict) else {}
+        )
+        cutting_in = cast("Group", barge_in) if isinstance(barge_in, dict) else {}
         idle: Idle | None = None
         if "idle" in given:
             wait = _defaults(settings_of(parts["idle"], {}), given["idle"])
             idle = Idle(float(wait["after"]), wait["say"], wait["tries"], wait.get("goodbye"))
         return Turns(
-            barge_in=given["barge_in"],
+            barge_in=barge_in is not False,
+            barge_in_after_words=cutting_in.get("after_words", 0),
+            barge_in_ignore=tuple(cutting_in.get("ignore", ())),
+            mute=tuple(given.get("mute", ())),
             vad=Vad(**{name: float(value) for name, value in vad.items()}),
-            smart_turn=bool(smart) if isinstance(smart, bool) else True,
-            smart_turn_stop_secs=float(stop),
+            start=tuple(given.get("start", Turns().start)),
+            smart_turn=smart is not False and given.get("stop") != "speech_timeout",
+            smart_turn_stop_secs=float(listening["stop_secs"]),
+            smart_turn_pre_speech_ms=float(listening["pre_speech_ms"]),
+            smart_turn_max_duration_secs=float(listening["max_duration_secs"]),
+            speech_timeout=float(given["speech_timeout"]),
             idle=idle,
         )
 
@@ -121,7 +146,7 @@ class _Maker:
             listen_for=stage.get("listen_for"),
             stt=_delta(stage.get("stt", {})),
             llm=_delta(stage.get("llm", {})),
-            tts=_delta(stage.get("tts", {})),
+            tts=self._named_voice("tts", _delta(stage.get("tts", {}))),
             next=tuple(map(_transition, stage.get("next", []))),
             end=stage.get("end", False),
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from runner.document.check import Schema, resolved, schema, settings_of
+from runner.document.check import Schema, is_taken, resolved, schema, settings_of
 
 
 def title_of(node: Schema) -> str:
@@ -44,7 +44,7 @@ def _homes() -> tuple[Home, ...]:
         node = resolved(node)
         title = str(node.get("x-title", ""))
         for name, part in settings_of(node, {}).items():
-            if title:
+            if title and is_taken(part):
                 found[Home(title, path, name, tuple(resolved(part).get("x-was", [])))] = None
             walk(part, None if path is None else (*path, name))
         for more in ("additionalProperties", "items"):
@@ -67,6 +67,25 @@ def everywhere() -> dict[str, tuple[str, ...]]:
 def places_of(name: str) -> tuple[str, ...]:
     """The groups that have a setting of exactly this name."""
     return everywhere().get(name, ())
+
+
+@cache
+def kept_for_later() -> dict[str, Schema]:
+    """The names that nothing takes yet, and no other group takes today, with their part of the schema."""
+    found: dict[str, Schema] = {}
+
+    def walk(node: Schema) -> None:
+        node = resolved(node)
+        for name, part in settings_of(node, {}).items():
+            if "x-not-yet" in resolved(part) and not homes_of(name):
+                found.setdefault(name, resolved(part))
+            walk(part)
+        for more in ("additionalProperties", "items"):
+            if isinstance(node.get(more), dict):
+                walk(node[more])
+
+    walk(schema())
+    return found
 
 
 def homes_of(key: str) -> list[Home]:

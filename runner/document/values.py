@@ -82,11 +82,22 @@ class ValueProblems:
             "maxLength": self._too_long,
             "maxItems": self._too_many,
             "uniqueItems": self._repeated,
+            "not": self._not_taken,
         }.get(kind)
         if handler is None:
             self._add_value(path, "not-valid", f"{self._name(path)} is not right here.")
         else:
             handler(path, error)
+
+    def _not_taken(self, path: Where, error: ValidationError) -> None:
+        self.not_taken(path, cast("Schema", error.schema))
+
+    def not_taken(self, path: Where, node: Schema) -> None:
+        """A name the schema keeps for later, or one whose value cannot be chosen."""
+        if "x-not-yet" in node:
+            self._add_key(path, "not-yet", f"{self._name(path)} is not there yet: {node['x-not-yet']}")
+        else:
+            self._add_key(path, "cannot-be-set", f"{self._name(path)} cannot be set: {node.get('x-refused', '')}")
 
     def _type(self, path: Where, error: ValidationError) -> None:
         value: Any = error.instance
@@ -152,21 +163,24 @@ class ValueProblems:
             hint = f"Write: {path[-1]}: [{typed}]" if isinstance(path[-1], str) else ""
             if hint and place.style in ("plain", "quoted") and place.last_line == place.value.line:
                 self.source.cure(path, "wrong-type", place.value, f"[{self._typed(path)}]")
-        elif "object" in kinds:
-            glued = re.match(r"([A-Za-z_]\w*):(\S.*)$", bare)
-            if glued and glued.group(1) in settings_of(self._node(path), {}):
-                self._add_value(
-                    path,
-                    "space-after-colon",
-                    f'There is no space after the colon of "{glued.group(1)}".',
-                    f"Write: {glued.group(1)}: {glued.group(2)}",
-                )
-                self.source.cure(path, "space-after-colon", place.value, f"{glued.group(1)}: {glued.group(2)}")
-                return
+        elif (
+            "object" in kinds
+            and (glued := re.match(r"([A-Za-z_]\w*):(\S.*)$", bare))
+            and (glued.group(1) in settings_of(self._node(path), {}))
+        ):
+            self._add_value(
+                path,
+                "space-after-colon",
+                f'There is no space after the colon of "{glued.group(1)}".',
+                f"Write: {glued.group(1)}: {glued.group(2)}",
+            )
+            self.source.cure(path, "space-after-colon", place.value, f"{glued.group(1)}: {glued.group(2)}")
+            return
+        elif "object" in kinds and "boolean" not in kinds:
             hint = "Write its settings below it, each on a line of its own, indented by two more spaces."
             wanted = "a group of settings" if kinds == ("object",) else wanted
         elif "boolean" in kinds:
-            low = bare.lower()
+            low, wanted = bare.lower(), "true or false"
             hint = "Type: true" if low in _YES else "Type: false" if low in _NO else ""
             if place.style == "quoted" and low in ("true", "false"):
                 hint = f"Without quotes: {low}"
@@ -181,7 +195,8 @@ class ValueProblems:
     def _enum(self, path: Where, error: ValidationError) -> None:
         choices = [str(choice) for choice in cast("list[Any]", error.validator_value)]
         value = str(error.instance)
-        close = same_value(value, choices) or nearest(value, choices, 0.5)
+        numbers = "integer" in types(self._node(path))
+        close = same_value(value, choices) or (None if numbers else nearest(value, choices, 0.5))
         said = f'{self._name(path)} cannot be "{shown(value)}".'
         if len(choices) == 1:
             self._add_value(path, "not-a-choice", f"{said} It can only be {choices[0]}.")

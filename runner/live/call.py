@@ -73,7 +73,13 @@ class Call:
         self.conversation = Conversation(agent, version=version, listener=self._tell, choose=choose)
         latency = UserBotLatencyObserver()
         self._compiled = compile_call(
-            self.conversation, carrier, keys=keys, here=here, writer=writer, observers=[latency]
+            self.conversation,
+            carrier,
+            keys=keys,
+            here=here,
+            writer=writer,
+            observers=[latency],
+            sample_rates=(agent.audio.in_sample_rate, agent.audio.out_sample_rate),
         )
         self._runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
         self._connect_events(latency)
@@ -85,8 +91,7 @@ class Call:
     @property
     def opens(self) -> bool:
         """Whether the agent speaks first."""
-        now = self.conversation.now
-        return now.greeting is not None or now.say is not None
+        return self.conversation.now.opens
 
     async def run(self) -> None:
         """Until the call is over. Never raises for what happens inside the call."""

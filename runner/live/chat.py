@@ -105,7 +105,8 @@ class _Room:
                 print(print_problems(save.agent.problems, color=wants_color(sys.stdout)))
             if not save.good:
                 continue
-            await call.take_version(save.agent.definition, save.agent.version)
+            if self._agents.mode(save.agent) == "live":
+                await call.take_version(save.agent.definition, save.agent.version)
             self._write({"type": "reload", "version": save.agent.version, "changes": plan(save.changed)})
             if not self._json:
                 self._terminal.line(f"[saved] version {save.agent.version}", "\x1b[2m")

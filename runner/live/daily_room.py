@@ -20,6 +20,7 @@ from pipecat.transports.daily.utils import (
 )
 
 from runner.catalog import DAILY_KEY
+from runner.definition import Daily
 from runner.live.daily_transport import RoomTransport
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
@@ -29,7 +30,7 @@ API_URL = "https://api.daily.co/v1"
 API_URL_VARIABLE = "DAILY_API_URL"
 """Daily's own name for another address of its REST interface."""
 
-ROOM_SECS = 2 * 60 * 60
+_DEFAULT = Daily()
 
 _PATIENCE_SECS = 10.0
 """How long Daily may take to let the agent in before the person who waits is told. Its client keeps trying without a word."""
@@ -43,8 +44,8 @@ class DailyRefused(Exception):
     """No room was made; the text says why, with Daily's own words."""
 
 
-async def create_room(key: str, *, api_url: str = API_URL) -> tuple[str, str, str]:
-    """A private room for two hours. Returns its address, a token for the agent, and one for the caller.
+async def create_room(key: str, wanted: Daily = _DEFAULT, *, api_url: str = API_URL) -> tuple[str, str, str]:
+    """A room as the agent file wants it. Returns its address, a token for the agent, and one for the caller.
 
     Raises:
         DailyRefused: Daily said no, or cannot be reached.
@@ -52,7 +53,7 @@ async def create_room(key: str, *, api_url: str = API_URL) -> tuple[str, str, st
     async with aiohttp.ClientSession() as session:
         rest = DailyRESTHelper(daily_api_key=key, daily_api_url=api_url, aiohttp_session=session)
         try:
-            return await _room_and_tokens(rest)
+            return await _room_and_tokens(rest, wanted)
         except aiohttp.ClientError as error:
             raise DailyRefused(
                 f"Daily cannot be reached: {error}. Check the network and {API_URL_VARIABLE}."
@@ -62,24 +63,25 @@ async def create_room(key: str, *, api_url: str = API_URL) -> tuple[str, str, st
             raise DailyRefused(f"Daily made no room: {str(error).strip()}{check}") from error
 
 
-async def _room_and_tokens(rest: DailyRESTHelper) -> tuple[str, str, str]:
+async def _room_and_tokens(rest: DailyRESTHelper, wanted: Daily) -> tuple[str, str, str]:
     room = await rest.create_room(
         DailyRoomParams(
-            privacy="private",
+            privacy=wanted.privacy,
             properties=DailyRoomProperties(
-                exp=int(time.time()) + ROOM_SECS,
-                eject_at_room_exp=True,
-                enable_prejoin_ui=False,
-                start_video_off=True,
+                exp=int(time.time() + wanted.expires_in),
+                eject_at_room_exp=wanted.eject_at_room_exp,
+                geo=wanted.geo,
+                max_participants=wanted.max_participants,
+                enable_chat=wanted.enable_chat,
+                enable_prejoin_ui=wanted.enable_prejoin_ui,
+                start_video_off=wanted.start_video_off,
             ),
         )
     )
-    agent = await rest.get_token(room.url, expiry_time=ROOM_SECS, owner=True)
+    agent = await rest.get_token(room.url, expiry_time=wanted.expires_in, owner=True)
+    guest = DailyMeetingTokenProperties(start_video_off=wanted.start_video_off, user_name=wanted.caller_name)
     caller = await rest.get_token(
-        room.url,
-        expiry_time=ROOM_SECS,
-        owner=False,
-        params=DailyMeetingTokenParams(properties=DailyMeetingTokenProperties(start_video_off=True)),
+        room.url, expiry_time=wanted.expires_in, owner=False, params=DailyMeetingTokenParams(properties=guest)
     )
     return room.url, agent, caller
 
@@ -106,14 +108,15 @@ async def join(
         key = environment.get(DAILY_KEY)
         if not key:
             raise DailyKeyMissing
-        room, token, caller = await create_room(key, api_url=environment.get(API_URL_VARIABLE, API_URL))
+        address = environment.get(API_URL_VARIABLE, API_URL)
+        room, token, caller = await create_room(key, agent.definition.daily, api_url=address)
         terminal.line(f"  Daily room:  {room}?t={caller}")
     else:
         terminal.line(f"  Daily room:  {room}")
     transport = RoomTransport(
         room,
         token,
-        agent.name,
+        agent.definition.daily.display_name or agent.name,
         DailyParams(
             audio_in_enabled=True, audio_out_enabled=True, camera_out_enabled=False, transcription_enabled=False
         ),

@@ -9,15 +9,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from runner.definition import AgentDefinition
+from runner.definition import AgentDefinition, ReloadMode
 from runner.document.load import Loaded, load
 from runner.effective import Change, file_changes
 from runner.problem import Problem
 
 Read = Callable[[Path], Loaded]
-ReloadMode = Literal["live", "next-call", "off"]
 
 
 @dataclass(slots=True)
@@ -58,10 +56,14 @@ def reader(variables: Mapping[str, str], settings: Mapping[str, str], env: Calla
 
 
 class Agents:
-    """The agents of this process, and how they take saves."""
+    """The agents of this process, and how they take saves.
+
+    reload: what a save does to each of them; None leaves it to their files.
+    """
 
     def __init__(self, read: Read) -> None:
         self._read = read
+        self.reload: ReloadMode | None = None
         self._agents: dict[Path, LiveAgent] = {}
 
     def __iter__(self) -> Iterator[LiveAgent]:
@@ -75,6 +77,14 @@ class Agents:
         if name is None:
             return next(iter(self._agents.values())) if len(self._agents) == 1 else None
         return next((agent for agent in self._agents.values() if agent.name == name), None)
+
+    def mode(self, agent: LiveAgent) -> ReloadMode:
+        """What a save does to this agent."""
+        return self.reload or agent.definition.reload
+
+    def deaf(self, changed: frozenset[Path]) -> list[LiveAgent]:
+        """The agents that one of these files belongs to and that take no saves."""
+        return [agent for agent in self if agent.sources & changed and self.mode(agent) == "off"]
 
     def open(self, path: Path) -> tuple[Problem, ...]:
         """Read an agent for the first time. Returns its problems; with an error among them there is no agent."""
@@ -92,13 +102,17 @@ class Agents:
 
     async def take(self, changed: frozenset[Path]) -> list[Saved]:
         """Read again the agents that one of these files belongs to. Each is a save, also where nothing differs."""
-        return [await self._take_one(agent) for agent in self._agents.values() if agent.sources & changed]
+        return [
+            await self._take_one(agent)
+            for agent in self._agents.values()
+            if agent.sources & changed and self.mode(agent) != "off"
+        ]
 
     async def look_again(self, *, besides: frozenset[Path] = frozenset()) -> list[Saved]:
         """Read again the agents of which no file is in `besides`, because something else that they depend on may differ:
         `.env`, or a file that was saved before anybody watched it. Only what came out otherwise is reported.
         """
-        others = [agent for agent in self._agents.values() if not agent.sources & besides]
+        others = [agent for agent in self if not agent.sources & besides and self.mode(agent) != "off"]
         before = [(agent.definition, agent.problems) for agent in others]
         saves = [await self._take_one(agent, only_if_different=True) for agent in others]
         return [s for s, was in zip(saves, before, strict=True) if was != (s.agent.definition, s.agent.problems)]

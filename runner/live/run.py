@@ -16,11 +16,12 @@ import uvicorn
 from loguru import logger
 
 from runner import __version__
+from runner.definition import ReloadMode
 from runner.environment import Environment
 from runner.events import Event, Trouble
 from runner.live.access import Access
 from runner.live.call import Call
-from runner.live.reload import Agents, LiveAgent, ReloadMode, Saved
+from runner.live.reload import Agents, LiveAgent, Saved
 from runner.live.server import News, build_app, describe
 from runner.live.switchboard import Switchboard
 from runner.live.watch import Watcher
@@ -41,7 +42,7 @@ class Options:
     port: int = 7860
     browser: bool = True
     services: Mode = "auto"
-    reload: ReloadMode = "live"
+    reload: ReloadMode | None = None
     daily: bool = False
     room: str | None = None
     token: str | None = None
@@ -63,6 +64,7 @@ class _House:
     def __init__(self, options: Options, agents: Agents, environment: Environment) -> None:
         self._options = options
         self._agents = agents
+        self._agents.reload = options.reload
         self._environment = environment
         self._terminal = Terminal()
         self._switchboard = Switchboard(options.services, environment, self._happened)
@@ -133,6 +135,9 @@ class _House:
         keys_saved = bool(changed & frozenset(self._environment.files))
         if keys_saved:
             self._read_keys()
+        for agent in self._agents.deaf(changed):
+            said = "not applied, its file says reload: off. Start runner again to use it."
+            self._terminal.line(f"[saved] {agent.name}: {said}")
         saves = await self._agents.take(changed)
         if keys_saved:
             saves += await self._agents.look_again(besides=changed)
@@ -163,7 +168,7 @@ class _House:
 
     async def _tell_save(self, save: Saved) -> None:
         agent, running = save.agent, [c for c in self._switchboard.calls if c.agent_name == save.name_before]
-        live = self._options.reload == "live"
+        live = self._agents.mode(agent) == "live"
         if not save.good:
             keeps = f"Version {agent.version} stays in use" + (
                 f"; {_calls(len(running))} in progress keep{'s' if len(running) == 1 else ''} it." if running else "."

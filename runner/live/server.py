@@ -16,7 +16,6 @@ from typing import Any, cast
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
-from pipecat.serializers.protobuf import ProtobufFrameSerializer
 from pipecat.transports.base_transport import TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.request_handler import (
@@ -30,6 +29,7 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPI
 
 from runner.live.access import Access
 from runner.live.call import Call
+from runner.live.client_sound import ClientSerializer
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
 from runner.problem import short_path
@@ -179,7 +179,7 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
             params=FastAPIWebsocketParams(
                 audio_in_enabled=True,
                 audio_out_enabled=True,
-                serializer=ProtobufFrameSerializer(),
+                serializer=ClientSerializer(),
                 allowed_origins=[],
             ),
         )

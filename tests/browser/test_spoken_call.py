@@ -99,7 +99,13 @@ def test_a_caller_is_heard_answered_and_a_save_changes_the_next_sentence(talk: T
     assert stats["bytesReceived"] > 0
     assert talk.strangers == []
     assert len(sentences(CALLER)) == len(HEARD)
-    for line in ("[caller] ", "[agent] ", "[stage] identify -> refund", "[latency] ", "[saved] support is now version 2"):
+    for line in (
+        "[caller] ",
+        "[agent] ",
+        "[stage] identify -> refund",
+        "[latency] ",
+        "[saved] support is now version 2",
+    ):
         assert line in talk.runner.output
     assert re.search(r"support\.yaml:\d+:\d+", talk.runner.output)
 

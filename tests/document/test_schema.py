@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+import typing
 import warnings
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from runner.definition import AgentDefinition, Idle, Limits, Stage, Transition, Vad
-from runner.document.check import known_names, resolved, schema, settings_of
+from runner.catalog import PROVIDERS, Part
+from runner.definition import AgentDefinition, Audio, Daily, Idle, Limits, Stage, Transition, Turns, Vad
+from runner.document.check import is_taken, known_names, resolved, schema, schema_at, settings_of
 
 SCHEMA = Path(__file__).parents[2] / "schema" / "agent.schema.json"
 Node = dict[str, Any]
@@ -33,7 +36,10 @@ def settings(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
             yield from settings(here, f"{path}[]")
 
 
-ALL = dict(settings(schema()))
+EVERYTHING = dict(settings(schema()))
+ALL = {path: node for path, node in EVERYTHING.items() if is_taken(node)}
+KEPT = {path: node for path, node in EVERYTHING.items() if not is_taken(node)}
+"""Names the schema knows and does not take: not there yet, or not for anybody to choose."""
 
 
 def test_schema_is_right_by_its_own_standard() -> None:
@@ -54,6 +60,16 @@ def test_every_setting_is_explained_with_an_example_that_is_right(path: str) -> 
     validator = jsonschema.Draft202012Validator({"$defs": schema()["$defs"], **bare})
     for example in node["examples"]:
         assert validator.is_valid(example), example
+
+
+@pytest.mark.parametrize("path", KEPT)
+def test_every_name_that_is_not_taken_says_why(path: str) -> None:
+    node = KEPT[path]
+    why = node.get("x-not-yet") or node["x-refused"]
+    assert node["not"] == {}
+    assert node["description"].endswith(why)
+    assert why.endswith(".")
+    assert why[0] == why[0].lower() or why.startswith(("Pipecat", "AssemblyAI", "Cartesia", "Daily"))
 
 
 @pytest.mark.parametrize("path", [path for path, node in ALL.items() if "default" in node])
@@ -110,21 +126,46 @@ def names(kind: type) -> set[str]:
     return {part.name for part in fields(kind)}
 
 
+def taken(properties: Node) -> set[str]:
+    return {name for name, part in properties.items() if is_taken(part)}
+
+
 def test_schema_and_definition_have_the_same_parts() -> None:
-    own = set(schema()["properties"])
-    assert own - {"extends"} == names(AgentDefinition) - {"file", "sources"}
-    stage = resolved(schema()["$defs"]["stage"])["properties"]
-    assert set(stage) == names(Stage) - {"name"}
-    turns = schema()["$defs"]["turns"]["properties"]
+    defs = schema()["$defs"]
+    assert taken(schema()["properties"]) - {"extends"} == names(AgentDefinition) - {"file", "sources"}
+    stage = resolved(defs["stage"])["properties"]
+    assert taken(stage) == names(Stage) - {"name"}
+    turns = defs["turns"]["properties"]
+    below = {f"{group}_{name}" for group in ("barge_in", "smart_turn") for name in turns[group]["properties"]}
+    assert taken(turns) - {"stop"} | below == names(Turns)
     assert set(turns["vad"]["properties"]) == names(Vad)
     assert set(turns["idle"]["properties"]) == names(Idle)
-    assert set(schema()["$defs"]["limits"]["properties"]) == names(Limits)
-    assert set(schema()["$defs"]["way"]["properties"]) == names(Transition)
+    assert taken(defs["audio"]["properties"]) == names(Audio)
+    assert taken(defs["daily"]["properties"]) == names(Daily)
+    assert set(defs["limits"]["properties"]) == names(Limits)
+    assert taken(defs["way"]["properties"]) == names(Transition)
 
 
-def test_defaults_of_schema_and_definition_agree() -> None:
-    vad = schema()["$defs"]["turns"]["properties"]["vad"]["properties"]
-    assert {name: part["default"] for name, part in vad.items()} == {part.name: part.default for part in fields(Vad)}
+@pytest.mark.parametrize(
+    ("kind", "group"),
+    [
+        (Vad, ("turns", "vad")),
+        (Turns, ("turns",)),
+        (Audio, ("audio",)),
+        (Daily, ("daily",)),
+        (Idle, ("turns", "idle")),
+        (AgentDefinition, ()),
+    ],
+)
+def test_defaults_of_schema_and_definition_agree(kind: type, group: tuple[str, ...]) -> None:
+    node = schema_at({}, group) or {}
+    ours = {part.name: part.default for part in fields(kind)}
+    for name, part in node["properties"].items():
+        if "default" in resolved(part):
+            assert resolved(part)["default"] == ours[name], name
+    if kind is Turns:
+        for name, part in node["properties"]["smart_turn"]["properties"].items():
+            assert part["default"] == ours[f"smart_turn_{name}"], name
 
 
 def test_stage_settings_are_those_of_the_agent_but_turn_detection() -> None:
@@ -133,23 +174,155 @@ def test_stage_settings_are_those_of_the_agent_but_turn_detection() -> None:
         assert stage == set(settings_of(schema()["$defs"][service], {})) - {"turn_detection", "provider", "endpoint"}
 
 
-def test_pipecat_has_every_setting_of_the_vendors() -> None:
+BY_HAND: list[tuple[Part, str]] = [("stt", "assemblyai"), ("llm", "openai"), ("tts", "cartesia")]
+
+
+@pytest.mark.parametrize(("part", "provider"), BY_HAND)
+def test_schema_and_catalog_have_the_same_settings(part: Part, provider: str) -> None:
+    properties = schema()["$defs"][provider]["properties"]
+    offered = [name for name, node in properties.items() if is_taken(node) and name != "endpoint"]
+    assert offered == list(PROVIDERS[part, provider].fields), "also in the same order"
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Pipecat's class for one provider, and what of it an agent file leaves out, with the reason."""
+
+    part: Part
+    provider: str
+    service: type
+    constructors: tuple[type, ...]
+    not_settings: Mapping[str, str]
+    not_arguments: Mapping[str, str]
+
+
+def vendors() -> list[Vendor]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pipecat 1.14 imports `audioop`, which Python 3.11 calls deprecated
         from pipecat.services.assemblyai.stt import AssemblyAISTTService
-        from pipecat.services.cartesia.tts import CartesiaTTSService, GenerationConfig
+        from pipecat.services.cartesia.tts import CartesiaTTSService
+        from pipecat.services.openai.base_llm import BaseOpenAILLMService
         from pipecat.services.openai.llm import OpenAILLMService
+        from pipecat.services.stt_service import STTService, WebsocketSTTService
+        from pipecat.services.websocket_service import WebsocketService
 
-    ours = {
-        name: set(schema()["$defs"][name]["properties"]) - {"endpoint"} for name in ("assemblyai", "openai", "cartesia")
+    ours = {"api_key": "from the environment", "settings": "made of all of them"}
+    return [
+        Vendor(
+            "stt",
+            "assemblyai",
+            AssemblyAISTTService,
+            (AssemblyAISTTService, WebsocketSTTService, STTService, WebsocketService),
+            {
+                "extra": "never sent",
+                "language": "never sent; language_codes is",
+                "language_code": "deprecated by the vendor; language_codes",
+                "formatted_finals": "left over from the vendor's second version, ignored",
+                "word_finalization_max_wait_time": "left over from the vendor's second version, ignored",
+            },
+            {
+                **ours,
+                "api_endpoint_base_url": "endpoint",
+                "language": "deprecated by Pipecat",
+                "connection_params": "deprecated by Pipecat",
+                "encoding": "Pipecat sends PCM16 whatever it says; refused with that reason",
+                "should_interrupt": "turns.barge_in",
+                "audio_passthrough": "the pipeline needs it",
+                "stt_ttfb_timeout": "for a figure of Pipecat's alone",
+            },
+        ),
+        Vendor(
+            "llm",
+            "openai",
+            OpenAILLMService,
+            (OpenAILLMService, BaseOpenAILLMService),
+            {
+                "extra": "carries timeout, service_tier and the like",
+                "system_instruction": "prompt",
+                "top_k": "never sent to OpenAI",
+                "filter_incomplete_user_turns": "deprecated by Pipecat",
+                "user_turn_completion_config": "deprecated by Pipecat",
+                "use_provider_thinking_default": "Pipecat sets it itself",
+            },
+            {
+                **ours,
+                "model": "deprecated by Pipecat",
+                "params": "deprecated by Pipecat",
+                "base_url": "endpoint",
+                "default_headers": "OpenAI needs none beside those of organization and project",
+                "service_tier": "goes with each request, so that it can change in a call",
+                "retry_on_timeout": "timeout and max_retries, which bound every try",
+                "retry_timeout_secs": "timeout and max_retries, which bound every try",
+            },
+        ),
+        Vendor(
+            "tts",
+            "cartesia",
+            CartesiaTTSService,
+            (CartesiaTTSService,),
+            {"extra": "never sent"},
+            {
+                **ours,
+                "voice_id": "deprecated by Pipecat",
+                "model": "deprecated by Pipecat",
+                "params": "deprecated by Pipecat",
+                "cartesia_version": "deprecated by Pipecat",
+                "aggregate_sentences": "deprecated by Pipecat",
+                "url": "endpoint",
+                "sample_rate": "audio.out_sample_rate",
+                "encoding": "Pipecat plays PCM16 alone; refused with that reason",
+                "container": "Pipecat plays PCM16 alone; refused with that reason",
+                "extra_headers": "Cartesia needs none",
+            },
+        ),
+    ]
+
+
+@pytest.mark.parametrize("vendor", vendors(), ids=lambda vendor: vendor.provider)
+def test_every_setting_of_pipecat_is_in_the_file_or_left_out_for_a_reason(vendor: Vendor) -> None:
+    """Fails when Pipecat adds a setting, takes one away, or gets one that is sent past it today."""
+    catalog = PROVIDERS[vendor.part, vendor.provider].fields.values()
+    settings = {field.wire for field in catalog if field.wire and not field.parameter}
+    assert settings | set(vendor.not_settings) == names(vendor.service.Settings)
+    past_pipecat = {field.wire for field in catalog if field.parameter}
+    assert not past_pipecat & (names(vendor.service.Settings) - {"extra"})
+    arguments = {
+        name
+        for constructor in vendor.constructors
+        for name, parameter in inspect.signature(constructor.__init__).parameters.items()
+        if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
     }
-    renamed = {"keyterms": "keyterms_prompt", "about": "prompt"}
-    ears = {renamed.get(name, name) for name in ours["assemblyai"]} - {"turn_detection"}
-    assert ears <= names(AssemblyAISTTService.Settings)
-    model = ours["openai"] - {"service_tier"}
-    assert model <= names(OpenAILLMService.Settings)
-    voice = ours["cartesia"] - set(GenerationConfig.model_fields)
-    assert voice <= names(CartesiaTTSService.Settings)
+    given = {field.argument for field in catalog if field.argument}
+    # Pipecat 1.14's constructor does not name it: it does nothing with it. It is given to the client instead.
+    assert given - {"max_retries"} | set(vendor.not_arguments) == arguments
+
+
+KINDS: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
+
+
+@pytest.mark.parametrize("vendor", vendors(), ids=lambda vendor: vendor.provider)
+def test_types_and_choices_of_schema_and_pipecat_agree(vendor: Vendor) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        hints = typing.get_type_hints(vendor.service.Settings, localns={"UserTurnCompletionConfig": object})
+    for name, field in PROVIDERS[vendor.part, vendor.provider].fields.items():
+        if not field.wire or field.parameter or field.wire == "generation_config":
+            continue
+        node = resolved(schema()["$defs"][vendor.provider]["properties"][name])
+        allowed = {node["type"]} if isinstance(node["type"], str) else set(node["type"])
+        choices: set[str] = set()
+        kinds: set[str] = set()
+        for kind in typing.get_args(hints[field.wire]) or (hints[field.wire],):
+            if typing.get_origin(kind) is typing.Literal:
+                choices |= set(typing.get_args(kind))
+                kinds.add("string")
+            elif (plain := typing.get_origin(kind) or kind) in KINDS:
+                kinds.add(KINDS[plain])
+        assert kinds <= allowed, name
+        lists_from_files = {"object"} if "array" in kinds else set()
+        assert allowed - kinds <= ({"string"} if "x-unit" in node else lists_from_files), name
+        if choices:
+            assert set(node["enum"]) == choices, name
 
 
 def test_every_name_is_known_to_the_reader() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipecat.frames.frames import TTSUpdateSettingsFrame
 from pipecat.services.cartesia.tts import CartesiaTTSService, GenerationConfig
+from pipecat.services.tts_service import TextAggregationMode
 from pipecat.transcriptions.language import Language
 
 from runner.catalog import PROVIDERS
@@ -24,16 +25,19 @@ _GENERATION = tuple(name for name, field in _FIELDS.items() if field.wire == "ge
 
 def build(service: Service, *, key: str) -> CartesiaVoice:
     """The service of one call."""
+    mode, delay = service.settings.get("text_aggregation_mode"), service.settings.get("max_buffer_delay_ms")
     return CartesiaVoice(
         api_key=key,
         settings=_settings(service, _FIELDS),
         url=service.endpoint or VENDOR,
+        text_aggregation_mode=TextAggregationMode(mode) if mode is not None else None,
+        max_buffer_delay_ms=delay if isinstance(delay, int) else None,
     )
 
 
 def update(service: Service, names: Collection[str]) -> TTSUpdateSettingsFrame | None:
     """The frame that tells a running service the named settings of `service`, heard from the next sentence."""
-    told = [name for name in names if name in _FIELDS]
+    told = [name for name in names if name in _FIELDS and _FIELDS[name].wire]
     if not told:
         return None
     delta = _settings(service, told)
@@ -46,7 +50,9 @@ def update(service: Service, names: Collection[str]) -> TTSUpdateSettingsFrame |
 def _settings(service: Service, names: Collection[str]) -> CartesiaTTSService.Settings:
     values = service.settings
     given: dict[str, Any] = {
-        _FIELDS[name].wire: values[name] for name in names if name in values and name not in _GENERATION
+        _FIELDS[name].wire: values[name]
+        for name in names
+        if name in values and _FIELDS[name].wire and name not in _GENERATION
     }
     if any(name in names for name in _GENERATION):
         generation: dict[str, Any] = {name: values[name] for name in _GENERATION if values.get(name) is not None}

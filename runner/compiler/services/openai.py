@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 from openai import NOT_GIVEN
 from pipecat.frames.frames import LLMUpdateSettingsFrame
@@ -17,14 +17,21 @@ _FIELDS = PROVIDERS["llm", "openai"].fields
 
 
 def build(service: Service, *, key: str, prompt: str) -> OpenAILLMService:
-    """The service of one call. `prompt` is the system instruction of its first request."""
-    tier = service.settings.get("service_tier")
-    return OpenAILLMService(
+    """The service of one call. `prompt` is the system instruction of its first request.
+
+    Pipecat 1.14 takes `timeout` and `max_retries` in its constructor and does nothing with them: the first goes with each
+    request here, the second into the client.
+    """
+    made = OpenAILLMService(
         api_key=key,
         settings=_settings(service, _FIELDS, prompt),
         base_url=service.endpoint,
-        service_tier=str(tier) if tier is not None else None,
+        organization=service.settings.get("organization"),
+        project=service.settings.get("project"),
     )
+    if (retries := service.settings.get("max_retries")) is not None:
+        made._client = made._client.with_options(max_retries=cast(int, retries))
+    return made
 
 
 def build_local(service: Service, *, base_url: str, model: str, prompt: str) -> OpenAILLMService:
@@ -47,20 +54,24 @@ LOCAL_MAX_TOKENS = 80
 
 def update(service: Service, names: Collection[str], prompt: str | None) -> LLMUpdateSettingsFrame | None:
     """The frame that tells a running service the named settings, and a new system instruction unless `prompt` is None."""
-    told = [name for name in names if name in _FIELDS]
+    told = [name for name in names if name in _FIELDS and _FIELDS[name].wire]
     if not told and prompt is None:
         return None
     delta = _settings(service, told, prompt)
     for name in told:
-        if name not in service.settings:
-            setattr(delta, name, NOT_GIVEN)  # the vendor's own default again
+        if name in service.settings:
+            continue
+        if _FIELDS[name].parameter:
+            delta.extra[name] = NOT_GIVEN  # the vendor's own default again
+        else:
+            setattr(delta, name, NOT_GIVEN)
     return LLMUpdateSettingsFrame(delta=delta)
 
 
 def _settings(service: Service, names: Collection[str], prompt: str | None) -> OpenAILLMService.Settings:
-    given: dict[str, Any] = {
-        name: service.settings[name] for name in names if name in service.settings and name != "service_tier"
-    }
+    values = {name: service.settings[name] for name in names if name in service.settings and _FIELDS[name].wire}
+    given: dict[str, Any] = {name: value for name, value in values.items() if not _FIELDS[name].parameter}
+    given["extra"] = {name: value for name, value in values.items() if _FIELDS[name].parameter}
     if prompt is not None:
         given["system_instruction"] = prompt
     return OpenAILLMService.Settings(**given)
