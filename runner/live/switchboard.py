@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from runner.catalog import PROVIDERS, Part
 from runner.compiler.conversation import Chooser
 from runner.compiler.pipeline import Carrier, Writer
-from runner.compiler.services import Here, openai
+from runner.compiler.services import Here, generic, openai
 from runner.definition import AgentDefinition
 from runner.environment import Environment
 from runner.events import Event
@@ -63,6 +64,7 @@ class Switchboard:
         async with self._preparing:
             wanted = {choice.part for agent in agents for choice in self.choices(agent) if choice.local}
             work = [asyncio.to_thread(openai.warm)]
+            work += [asyncio.to_thread(generic.warm, *named) for named in self._generic(agents, spoken)]
             if spoken:
                 from runner.compiler.turns import warm as warm_turns
 
@@ -125,6 +127,16 @@ class Switchboard:
             await asyncio.wait(self._running, timeout=1)
         if self._model:
             await self._model.close()
+
+    def _generic(self, agents: Sequence[AgentDefinition], spoken: bool) -> set[tuple[Part, str]]:
+        """The providers in the cloud whose packages are imported with the first call, by part."""
+        named: set[tuple[Part, str]] = {
+            (choice.part, getattr(agent, choice.part).provider)
+            for agent in agents
+            for choice in self.choices(agent)
+            if not choice.local and (spoken or choice.part == "llm")
+        }
+        return {at for at in named if PROVIDERS[at].service}
 
     def _chooser(self) -> Chooser | None:
         return self._meaning.choose if self._meaning else None

@@ -191,6 +191,11 @@ CASES: dict[str, tuple[str, str]] = {
         "stt: {language_codes: [es]}\n",
         "stt: {language_codes: [es]}\ntts: {language: es-MX}\n",
     ),
+    # other providers
+    "not-in-a-stage": (
+        "stt: {provider: gladia}\nstages: {a: {prompt: Ask., stt: {language: de}, next: [{otherwise: b}]}, b: {end: true}}\n",
+        "stt: {provider: groq}\nstages: {a: {prompt: Ask., stt: {language: de}, next: [{otherwise: b}]}, b: {end: true}}\n",
+    ),
     # turns and limits
     "smart-turn-unused": (
         "stt: {turn_detection: assemblyai}\nturns: {smart_turn: true}\n",

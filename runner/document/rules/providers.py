@@ -1,0 +1,38 @@
+"""Rules about the providers that come with Pipecat and have no rules of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.catalog import PARTS, PROVIDERS
+from runner.document.check import schema
+from runner.document.rules.rule import Hit, Rule
+from runner.document.rules.view import Agent, group_of
+
+
+def _only_at_the_start(agent: Agent) -> Iterator[Hit]:
+    """Settings that a running service is not told: Pipecat stores them and warns."""
+    for part in PARTS:
+        known = schema()["$defs"][part]["properties"]["provider"]
+        name = group_of(agent.data.get(part)).get("provider", known["default"])
+        if name == known["default"] or name not in known["enum"]:
+            continue
+        provider = PROVIDERS[part, name]
+        for stage, settings in agent.stages.items():
+            for key in group_of(settings.get(part)):
+                if key in provider.fields and provider.fields[key].when == "next call":
+                    yield Hit(("stages", stage, part, key), {"name": key, "who": provider.title, "part": part})
+
+
+RULES = (
+    Rule(
+        "not-in-a-stage",
+        "error",
+        "stt, llm and tts of a stage",
+        '"{name}" cannot change from stage to stage: {who} is told it only when a call begins.',
+        "Set it under {part} at the top of the file, for the whole call.",
+        "Pipecat 1.14, _update_settings of the service: what it stores and warns about",
+        _only_at_the_start,
+    ),
+)
+"""The table of these rules."""
