@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from runner.document.lines import BLOCK, block_lines, end_of_quote, line_above, parts, without_comment
+from runner.document.lines import BLOCK, block_lines, end_of_quote, line_above, parts, said, without_comment
 from runner.document.mend import Change, Mend, blanked, quoted
+from runner.document.slips import first_without_dash, in_brackets, slip
 
 _BARE_KEY = re.compile(r"(?P<key>[A-Za-z_][\w-]*):(?P<rest>[^\s/:].*)$")
 
@@ -39,7 +40,10 @@ def cause(lines: list[str], fault: Fault, known: frozenset[str], *, last_resort:
     mend = (
         _unclosed_quote(lines, fault, number, inside)
         or _after_quote(number, lines[number])
+        or (None if number in inside else slip(lines, number, known))
+        or first_without_dash(lines, number, inside)
         or _reserved(number, lines[number], fault)
+        or (in_brackets(number, lines[number], fault.column) if number == fault.line else None)
     )
     if mend:
         return mend
@@ -48,7 +52,7 @@ def cause(lines: list[str], fault: Fault, known: frozenset[str], *, last_resort:
     if "mapping values" in fault.words:
         return _second_colon(lines, fault, number, inside, known)
     if "could not find expected ':'" in fault.words and fault.context_line is not None:
-        return _no_colon(lines, fault.context_line, known)
+        return slip(lines, fault.context_line, known) or _no_colon(lines, fault.context_line, known)
     return _indentation(lines, number, inside) or _unknown(number, lines[number])
 
 
@@ -211,7 +215,7 @@ def _second_colon(lines: list[str], fault: Fault, number: int, inside: set[int],
         return _unknown(number, line)
     before = parts(lines[above])
     if above not in inside and before.key is None and before.start == part.start:
-        return _no_colon(lines, above, known)
+        return slip(lines, above, known) or _no_colon(lines, above, known)
     if " " in (part.key or "").strip() and part.start > before.start:
         colon = key_colon if key_colon >= 0 else fault.column
         return Mend(
@@ -278,6 +282,46 @@ def _no_colon(lines: list[str], number: int, known: frozenset[str]) -> Mend:
     )
 
 
+def _opener_moved(lines: list[str], number: int) -> Mend | None:
+    """The line that opens the group above slid to the left: what follows fits only if it stood further right."""
+    indent = parts(lines[number]).indent
+    opener = next((n for n in range(number - 1, -1, -1) if said(lines[n]) and parts(lines[n]).indent < indent), None)
+    top = next((n for n in range(number) if said(lines[n])), None)
+    if opener is None and top is not None and parts(lines[top]).indent > 0 and parts(lines[top]).key is not None:
+        line, by = lines[top], parts(lines[top]).indent
+        return Mend(
+            top,
+            0,
+            by,
+            "indentation",
+            f"This line is indented by {by}, but the lines below it stand further left.",
+            f"Indent it by {indent}." if indent else "Remove the spaces before it.",
+            [Change(top, " " * indent + line.lstrip(" "), 0, indent - by)],
+        )
+    if opener is None or parts(lines[opener]).key is None or parts(lines[opener]).value:
+        return None
+    first = next((n for n in range(opener + 1, number) if said(lines[n])), None)
+    before = next((n for n in range(opener - 1, -1, -1) if said(lines[n]) and parts(lines[n]).indent <= indent), None)
+    if first is None or parts(lines[first]).indent <= indent or before is None:
+        return None
+    again = any(said(line) and parts(line).indent == indent for line in lines[number + 1 :])
+    around = parts(lines[before])
+    if around.indent != indent and not (again and around.key is not None and not around.value):
+        return None
+    line, part = lines[opener], parts(lines[opener])
+    return Mend(
+        opener,
+        0,
+        max(1, len(line.rstrip())),
+        "indentation",
+        f"This line is indented by {part.indent}, but the lines around it show that it belongs further in."
+        if part.indent
+        else "This line is not indented, but the lines around it show that it belongs further in.",
+        f"Indent it by {indent}.",
+        [Change(opener, " " * (indent - part.indent) + line, 0, indent - part.indent)],
+    )
+
+
 def _indentation(lines: list[str], number: int, inside: set[int]) -> Mend | None:
     """A line whose indentation fits none above it: it, and what belongs to it, move to the nearest that does."""
     part = parts(lines[number])
@@ -313,6 +357,9 @@ def _indentation(lines: list[str], number: int, inside: set[int]) -> Mend | None
         return None
     opens = part.key is not None and not part.value
     alike = {level for level, opening in openers.items() if opening == opens}
+    moved_opener = _opener_moved(lines, number)
+    if moved_opener is not None:
+        return moved_opener
     target = min(fits, key=lambda level: (abs(level - part.indent), level not in alike, -level))
     if target == part.indent:
         return None
@@ -320,7 +367,7 @@ def _indentation(lines: list[str], number: int, inside: set[int]) -> Mend | None
     changes: list[Change] = []
     for n in range(number, len(lines)):
         indent = len(lines[n]) - len(lines[n].lstrip(" "))
-        if n > number and lines[n].strip() and indent < part.indent:
+        if n > number and lines[n].strip() and (indent <= max(part.indent, target) or not opens):
             break
         if lines[n].strip():
             text = " " * moved + lines[n] if moved > 0 else lines[n][-moved:]

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from jsonschema import ValidationError
 
-from runner.document.check import Schema, inside, is_taken, settings_of, types
+from runner.catalog import PARTS, PROVIDERS, Part, Provider
+from runner.document.check import Schema, inside, is_taken, resolved, settings_of, types
 from runner.document.names import (
     GONE,
     OLD_VALUES,
@@ -31,6 +32,9 @@ from runner.document.names import (
 from runner.document.places import Cure, Source, Where
 from runner.document.values import ValueProblems, example_line
 from runner.problem import Problem
+
+STAGE_MARKS = frozenset({"say", "next", "end", "listen_for"})
+"""Settings that only stages have."""
 
 
 def explain(source: Source, data: object, errors: Iterable[ValidationError]) -> list[Problem]:
@@ -72,6 +76,9 @@ class _Explainer(ValueProblems):
         node = self._node(path)
         allowed = settings_of(node, group)
         unknown = [key for key in group if key not in allowed]
+        if self._unknown_provider(node, group):
+            everything = [name for part in node.get("allOf", []) for name in settings_of(part.get("then", {}), group)]
+            unknown = [key for key in unknown if key not in everything]
         if "array" in types(node) and not any(
             same_name(key, allowed) or nearest(key, list(allowed), 0.6) for key in group
         ):
@@ -94,6 +101,11 @@ class _Explainer(ValueProblems):
                 )
                 continue
             self._unknown_key(path, node, allowed, key)
+
+    def _unknown_provider(self, node: Schema, group: dict[str, Any]) -> bool:
+        """Nobody knows which settings a provider has that does not exist."""
+        choices = resolved(node).get("properties", {}).get("provider", {}).get("enum", [])
+        return bool(choices) and "provider" in group and group["provider"] not in choices
 
     def _not_indented(self, path: Where, group: dict[str, Any], node: Schema, key: str) -> str | None:
         """The empty group right above that `key` should stand in."""
@@ -141,6 +153,8 @@ class _Explainer(ValueProblems):
         if is_key_name(key) and title in ("stt", "llm", "tts", "an agent"):
             self._pasted_key(here, key, title)
             return
+        if not path and self._stray_stage(here, key):
+            return
         exact = same_name(key, allowed)
         later = None if exact is None or is_taken(allowed[exact]) else allowed[exact]
         allowed = {name: part for name, part in allowed.items() if is_taken(part)}
@@ -148,6 +162,10 @@ class _Explainer(ValueProblems):
         other_places = [place for place in places_of(key) if place != title]
         parent = self._parent_with(path, key)
         elsewhere = [home for home in homes_of(key) if home.title != title]
+        if part := self._foreign(path):  # the same group of another provider is no place to move a setting to
+            own = (part, f"a stage's {part}")
+            other_places = [place for place in other_places if place not in own]
+            elsewhere = [home for home in elsewhere if home.title not in own]
         if later is None and exact is None:
             later = kept_for_later().get(key.lower())
         if later is not None:
@@ -178,7 +196,7 @@ class _Explainer(ValueProblems):
             self._move(here, elsewhere)
         else:
             close = nearest(key, choices, 0.6) or nearest(key, list(allowed), 0.75)
-            other = None if close else nearest(key, list(everywhere()), 0.8)
+            other = None if close or self._foreign(path) else nearest(key, list(everywhere()), 0.8)
             if close:
                 self._missing_is_said(path, close)
                 self._add_key(here, "unknown-key", f'{said} Did you mean "{close}"?')
@@ -189,6 +207,36 @@ class _Explainer(ValueProblems):
                 self._add_key(here, "unknown-key", said, "If this is text, put it in double quotes.")
             else:
                 self._add_key(here, "unknown-key", said, f"{upper(title)} may have: {', '.join(allowed)}.")
+
+    def _stray_stage(self, path: Where, key: str) -> bool:
+        """A stage that slid to the left edge of the file."""
+        group = self._value(path)
+        stages = settings_of(self._node(()), {}).get("stages", {})
+        stage = cast("Schema", resolved(stages).get("additionalProperties", {}))
+        known = settings_of(stage, {})
+        if not isinstance(group, dict) or not cast("dict[str, Any]", group).keys() & known.keys() & STAGE_MARKS:
+            return False
+        around = self.source.places.get(("stages",))
+        indent = around.value.column - 1 if around and around.style == "group" else 2
+        self._add_key(
+            path,
+            "wrong-level",
+            f'"{shown(key)}" looks like a stage, but it stands outside of "stages".',
+            f"Indent it, and all lines below it, by {indent} more spaces.",
+        )
+        return True
+
+    def _provider(self, part: Part) -> Provider:
+        """Who provides a part in this file; who does by default when the file's word is no provider."""
+        known = resolved(settings_of(self._node((part,)), {})["provider"])
+        group = cast("dict[str, Any]", self.data).get(part)
+        name = cast("dict[str, str]", group).get("provider", "") if isinstance(group, dict) else ""
+        return PROVIDERS[part, name if name in known["enum"] else known["default"]]
+
+    def _foreign(self, path: Where) -> Part | None:
+        """The part whose settings stand at `path` when another provider does it than the one described by hand."""
+        here: list[Part] = [part for part in PARTS if path[-1:] == (part,) and len(path) in (1, 3)]
+        return here[0] if here and self._provider(here[0]).service else None
 
     def _rename(self, path: Where, name: str, value: str | None) -> None:
         """Note the cure of an older name: the new one, and the value as it is written now."""
@@ -249,14 +297,14 @@ class _Explainer(ValueProblems):
         return None
 
     def _pasted_key(self, path: Where, key: str, title: str) -> None:
-        variable = {"stt": "ASSEMBLYAI_API_KEY", "llm": "OPENAI_API_KEY", "tts": "CARTESIA_API_KEY"}.get(title)
+        variable = next((self._provider(part).key for part in PARTS if part == title), "")
         problem = self.source.on_key(
             path,
             "key-in-file",
             "Keys are never written into an agent file.",
             f"Write {variable or 'it'}=... into the file .env beside it, and make a new key if others have seen this one.",
         )
-        cut = problem.column - 1 + problem.length
+        cut = problem.column - 1 + max(problem.length, self.source.place(path).key.length)
         masked = problem.snippet[:cut] + ": ..." if problem.snippet else ""
         self.problems.append(
             Problem(

@@ -82,6 +82,11 @@ def end_of_quote(line: str, at: int) -> int | None:
     return None
 
 
+def said(line: str) -> bool:
+    """Whether a line says anything: it is neither empty nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
 def line_above(lines: list[str], number: int) -> int | None:
     for n in range(number - 1, -1, -1):
         if lines[n].strip() and not lines[n].lstrip().startswith("#"):

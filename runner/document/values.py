@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from jsonschema import ValidationError
 
-from runner.document.check import Schema, resolved, schema_at, settings_of, types
-from runner.document.names import either, nearest, same_value, shown
+from runner.catalog import PARTS
+from runner.document.check import Schema, resolved, schema, schema_at, settings_of, types
+from runner.document.names import VENDORS, either, nearest, same_value, shown
 from runner.document.places import Source, Where
 from runner.problem import Problem
 
@@ -160,13 +161,22 @@ class ValueProblems:
         bare = str(self._value(path))
         hint = ""
         if "array" in kinds:
-            hint = f"Write: {path[-1]}: [{typed}]" if isinstance(path[-1], str) else ""
-            if hint and place.style in ("plain", "quoted") and place.last_line == place.value.line:
+            inner = typed.strip("()[]{} ;,") or typed
+            hint = f"Write: {path[-1]}: [{inner}]" if isinstance(path[-1], str) else ""
+            if path[-1] == "next" and typed.lower() in ("end", "none", "nothing", "hangup", "stop"):
+                hint = "If the call ends here, write: end: true"
+            if (
+                hint
+                and inner == typed
+                and hint.startswith("Write")
+                and place.style in ("plain", "quoted")
+                and place.last_line == place.value.line
+            ):
                 self.source.cure(path, "wrong-type", place.value, f"[{self._typed(path)}]")
         elif (
             "object" in kinds
             and (glued := re.match(r"([A-Za-z_]\w*):(\S.*)$", bare))
-            and (glued.group(1) in settings_of(self._node(path), {}))
+            and glued.group(1) in settings_of(self._node(path), {})
         ):
             self._add_value(
                 path,
@@ -181,14 +191,15 @@ class ValueProblems:
             wanted = "a group of settings" if kinds == ("object",) else wanted
         elif "boolean" in kinds:
             low, wanted = bare.lower(), "true or false"
-            hint = "Type: true" if low in _YES else "Type: false" if low in _NO else ""
+            word = low.strip(" .,;!").partition(" ")[0].strip(",")
+            hint = "Type: true" if word in _YES else "Type: false" if word in _NO else "Type: true, or: false"
             if place.style == "quoted" and low in ("true", "false"):
                 hint = f"Without quotes: {low}"
-            if hint:
+            if low in (*_YES, *_NO, "true", "false"):
                 self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         elif "number" in kinds or "integer" in kinds:
             hint = _number_hint(bare, place.style == "quoted")
-            if hint and (place.style == "quoted" or "," in bare):
+            if hint and (place.style == "quoted" or re.fullmatch(r"[-+]?\d+,\d+", bare)):
                 self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         self._add_value(path, "wrong-type", f"{name} must be {wanted}, not {typed}.", hint)
 
@@ -197,7 +208,12 @@ class ValueProblems:
         value = str(error.instance)
         numbers = "integer" in types(self._node(path))
         close = same_value(value, choices) or (None if numbers else nearest(value, choices, 0.5))
+        if path[-1:] == ("provider",):
+            close = next((name for name in choices if name == VENDORS.get(value.lower().strip())), close)
+            close = next((name for name in choices if value.lower() in name.split("_")), close)
         said = f'{self._name(path)} cannot be "{shown(value)}".'
+        if others := _other_parts(path, value):
+            said, close = f'"{shown(value)}" does not do {path[0]}, but {either(others)}.', None
         if len(choices) == 1:
             self._add_value(path, "not-a-choice", f"{said} It can only be {choices[0]}.")
             return
@@ -216,18 +232,22 @@ class ValueProblems:
             said = f"from {low} to {high}{unit}"
         else:
             said = f"at least {low}{unit}" if low is not None else f"at most {high}{unit}"
-        self._add_value(path, "out-of-range", f"{self._name(path)} must be {said}, not {self._typed(path)}.")
+        hint = _unit_meant(node, error.instance)
+        self._add_value(path, "out-of-range", f"{self._name(path)} must be {said}, not {self._typed(path)}.", hint)
 
     def _pattern(self, path: Where, error: ValidationError) -> None:
         node = self._node(path)
         typed = self._typed(path)
         if "x-unit" in node:
             plain = "seconds" if node["x-unit"] == "s" else "milliseconds"
+            meant = _duration_meant(typed)
             self._add_value(
                 path,
                 "not-a-duration",
                 f"{self._name(path)} must be a duration, not {typed}.",
-                f"Write a number ({plain}), or a number with ms, s, m or h: {_example_value(node)}",
+                f"Write: {path[-1]}: {meant}"
+                if meant
+                else f"Write a number ({plain}), or a number with ms, s, m or h: {_example_value(node)}",
             )
         else:
             says = node.get("x-says", "is not written as it should be")
@@ -279,6 +299,13 @@ class ValueProblems:
         self.problems.append(self.source.on_value(path, code, message, hint))
 
 
+def _other_parts(path: Where, value: str) -> list[str]:
+    """The parts that a provider does when it does not do the one it is named for."""
+    if len(path) != 2 or path[0] not in PARTS or path[1] != "provider":
+        return []
+    return [part for part in PARTS if value.lower() in schema()["$defs"][part]["properties"]["provider"]["enum"]]
+
+
 def _example_value(node: Schema) -> str:
     examples = resolved(node).get("examples", [])
     first = next((e for e in examples if isinstance(e, str)), examples[0] if examples else "")
@@ -299,7 +326,41 @@ def example_line(name: str, node: Schema | None) -> str:
     return f"{name}: {str(value).lower() if isinstance(value, bool) else value}"
 
 
+_UNITS = {
+    "ms": r"ms|msecs?|millis|milliseconds?",
+    "s": r"s|secs?|seconds?",
+    "m": r"m|mins?|minutes?",
+    "h": r"h|hrs?|hours?",
+}
+
+
+def _duration_meant(text: str) -> str:
+    """`15 minutes` -> `15m`, `1:30` -> `90s`, "" when it cannot be told."""
+    for unit, words in _UNITS.items():
+        found = re.fullmatch(rf"(\d+(?:[.,]\d+)?)\s*(?:{words})\.?", text.strip("\"' "), re.I)
+        if found:
+            return found.group(1).replace(",", ".") + unit
+    return ""
+
+
+def _unit_meant(node: Schema, value: float) -> str:
+    """What a plain number means, where it looks as if another unit was meant."""
+    unit, low, high = node.get("x-unit"), node.get("minimum"), node.get("maximum")
+    if unit == "ms" and low is not None and value < low and high is not None and low <= value * 1000 <= high:
+        return f'A plain number is milliseconds. Did you mean "{value:g}s"?'
+    if unit == "s" and high is not None and value > high and value / 1000 <= high:
+        return f'A plain number is seconds. Did you mean "{value:g}ms"?'
+    return ""
+
+
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
 def _number_hint(text: str, quoted: bool) -> str:
+    if text.lower() in _NUMBERS:
+        return f"In digits: {_NUMBERS.index(text.lower())}"
+    if re.fullmatch(r"[-+]?\d+(\.\d+)?\s*[,;]", text):
+        return f"Without the {'comma' if text.endswith(',') else 'semicolon'}: {text.rstrip(' ,;')}"
     if re.fullmatch(r"[-+]?\d+(\.\d+)?", text):
         if quoted:
             return f"Without quotes: {text}"

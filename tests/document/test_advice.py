@@ -90,6 +90,8 @@ CASES: dict[str, tuple[str, str]] = {
     # lost text and keys
     "cut-by-hash": ("greeting: Order #5 please\n", "greeting: Order please  # five\n"),
     "space-after-colon": ("greeting: Hello\n  model:gpt\n", "greeting: Hello\n  at 10:30\n"),
+    "slashes-in-text": ("greeting: Hello // the caller\n", "greeting: Hello at https://x.y/z\n"),
+    "trailing-mark": ("llm: {model: gpt-4o;}\n", "greeting: Hello;\n"),
     "key-in-file": ("greeting: sk-abcdefghijklmnopqrst\n", "greeting: sk-abc\n"),
     "not-from-environment": ("greeting: Hi ${NAME}\n", "greeting: It costs $5\n"),
     # the ear

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from runner.document.check import known_names
+from runner.document.check import known_names, types
 from runner.document.names import shown
 from runner.document.places import PASTED_KEY, Spot
 from runner.document.rules.rule import Hit, Rule
@@ -51,6 +51,38 @@ def _swallowed(agent: Agent) -> Iterator[Hit]:
                 yield Hit(path, {"name": stuck.group(1), "rest": stuck.group(2)}, spot=spot)
 
 
+def _swallowed_comment(agent: Agent) -> Iterator[Hit]:
+    """`// a note` below a text becomes a part of it."""
+    for path, _, _ in agent.texts:
+        place = agent.source.places.get(path)
+        if place is None or place.style != "plain" or agent.source.origin(path):
+            continue
+        for number in range(place.value.line, place.last_line + 1):
+            start = place.value.column - 1 + 1 if number == place.value.line else 0
+            line = agent.source.home(path).lines[number - 1]
+            found = re.compile(r"(?:(?<=\s)|^\s*)(?<!:)//(?=\s|\w)").search(line, start)
+            if found:
+                at = found.end() - 2
+                yield Hit(path, spot=Spot(number, at + 1, max(2, len(line.rstrip()) - at)))
+                break
+
+
+def _trailing_mark(agent: Agent) -> Iterator[Hit]:
+    """`model: gpt-4o;` in a setting that is no sentence."""
+    for path, text, node in agent.texts:
+        place = agent.source.places.get(path)
+        name = path[len(path) - 1]
+        if types(node) != ("string",) or node.keys() & {"x-prose", "enum", "pattern"}:
+            continue
+        if place is None or not isinstance(name, str):
+            continue
+        if text.rstrip().endswith((",", ";")) and place.style == "plain" and place.last_line == place.value.line:
+            bare = text.rstrip(" ,;")
+            agent.source.cure(path, "trailing-mark", place.value, bare)
+            words = {"mark": text.rstrip()[-1], "name": name, "bare": shown(bare)}
+            yield Hit(path, words, spot=Spot(place.value.line, place.value.column + len(text.rstrip()) - 1, 1))
+
+
 def _pasted_key(agent: Agent) -> Iterator[Hit]:
     for path, text, _ in agent.texts:
         if PASTED_KEY.search(text):
@@ -87,6 +119,24 @@ RULES = (
         "Write: {name}: {rest}",
         "YAML 1.2, 7.3.3: a plain text goes on in further lines",
         _swallowed,
+    ),
+    Rule(
+        "slashes-in-text",
+        "warning",
+        "// in and below a text",
+        "// does not begin a comment in YAML: what follows is a part of the text.",
+        "A comment begins with #, after two spaces.",
+        YAML,
+        _swallowed_comment,
+    ),
+    Rule(
+        "trailing-mark",
+        "error",
+        "settings that are no sentences",
+        'The {mark} at the end becomes a part of "{name}".',
+        "Write: {name}: {bare}",
+        "YAML 1.2, 7.3.3: a plain text goes on to the end of the line",
+        _trailing_mark,
     ),
     Rule(
         "key-in-file",

@@ -27,7 +27,8 @@ _REFUSED = re.compile(
     r"\b(no|not|never|without|avoid|don.?t|nor|neither|instead of|rather than|free of|nothing)\b", re.I
 )
 _MARKS = re.compile(
-    r"\*\*[^*\n]+\*\*|(?m:^#{1,4} )|(?m:^\s*[-*•] (?=\S))|(?m:^\s*\d+\. (?=\S))|`[^`\n]+`|\[[^\]\n]+\]\([^)\n]+\)|"
+    r"\*\*[^*\n]+\*\*|(?m:^#{1,4} )|(?m:^\s*[-*•] (?=\S))|(?m:^\s*\d+\. (?=\S))|`[^`\n]+`|\[[^\]\n]+\]\([^)\n]+\)"
+    r"|</?(?:b|i|u|p|br|hr|em|strong|span|div|ul|ol|li|a|h[1-6])(?:\s[^>\n]*)?/?>|"
     "[\U0001f300-\U0001faff\u2600-\u27bf]"
 )
 _ADDRESS = re.compile(r"\b(?:https?://|www\.)\S+", re.I)

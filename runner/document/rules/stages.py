@@ -44,6 +44,8 @@ def _stage_misspelled(agent: Agent) -> Iterator[Hit]:
 def _no_such_stage(agent: Agent) -> Iterator[Hit]:
     names = list(group_of(agent.data.get("stages")))
     misspelled = _misspelled(agent)
+    if agent.stray_stages:
+        return
     for path, target, _ in agent.ways:
         if names and target != BACK and target not in names and target not in misspelled:
             close = closest(target, names)
@@ -77,7 +79,12 @@ def _no_way_out(agent: Agent) -> Iterator[Hit]:
 
 def _unreachable(agent: Agent) -> Iterator[Hit]:
     names = list(agent.stages)
-    if not names or any(to != BACK and to not in names for _, to, _ in agent.ways) or agent.lost_ways:
+    if (
+        not names
+        or any(to != BACK and to not in names for _, to, _ in agent.ways)
+        or agent.lost_ways
+        or agent.stray_stages
+    ):
         return
     seen = agent.reached()
     for name in names:

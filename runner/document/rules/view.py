@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from runner.definition import BACK
-from runner.document.check import Schema, inside, resolved, schema
+from runner.document.check import Schema, inside, resolved, schema, settings_of
 from runner.document.places import Source, Spot, Where
 
 Group = dict[str, Any]
@@ -102,6 +102,14 @@ class Agent:
                     if isinstance(group_of(item).get(key), str):
                         found.append((("stages", name, "next", number, key), item[key], name))
         return found
+
+    @property
+    def stray_stages(self) -> bool:
+        """Whether a stage stands outside of `stages`; which names exist is not known then."""
+        known = settings_of(schema(), self.data)
+        return any(
+            name not in known and group_of(value).keys() & {"say", "next", "end"} for name, value in self.data.items()
+        )
 
     @property
     def lost_ways(self) -> bool:
