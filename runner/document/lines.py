@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 INVISIBLE = "\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff\u3000"
 """Characters that look like a space, or like nothing, and are neither to YAML."""
@@ -30,6 +31,7 @@ class Parts:
     value: str
 
 
+@lru_cache(maxsize=8192)
 def parts(line: str) -> Parts:
     """`  - to: goodbye  # x` -> indent 2, start 4, key `to`, value `goodbye`."""
     indent = _INDENT.match(line).end()  # pyright: ignore[reportOptionalMemberAccess]: it matches nothing, too

@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import cast
 
 from runner.document.places import Source, Where
-from runner.document.rules import answers, ears, lost, providers, spoken, stages, templates, turns, vocabulary, ways
+from runner.document.rules import (
+    answers,
+    ears,
+    lost,
+    providers,
+    sound,
+    spoken,
+    stages,
+    templates,
+    turns,
+    vocabulary,
+    ways,
+)
 from runner.document.rules.rule import Rule
 from runner.document.rules.view import Agent, Group
 from runner.problem import Problem
@@ -25,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     *vocabulary.RULES,
     *turns.RULES,
     *answers.RULES,
+    *sound.RULES,
     *providers.RULES,
     *spoken.RULES,
 )

@@ -240,6 +240,37 @@ CASES: dict[str, tuple[str, str]] = {
         "llm: {endpoint: 'https://llm.example.com/v1/chat/completions'}\n",
         "llm: {endpoint: 'https://llm.example.com/v1'}\n",
     ),
+    # sound, rooms, companions
+    "rate-too-high": ("stt: {sample_rate: 48000}\n", "stt: {sample_rate: 16000}\n"),
+    "rate-added": (
+        "audio: {in_sample_rate: 8000, out_sample_rate: 8000}\nstt: {sample_rate: 16000}\n",
+        "audio: {in_sample_rate: 8000, out_sample_rate: 8000}\nstt: {sample_rate: 8000}\n",
+    ),
+    "telephone-out": (
+        "audio: {in_sample_rate: 8000}\n",
+        "audio: {in_sample_rate: 8000, out_sample_rate: 8000}\n",
+    ),
+    "without-companion": ("stt: {max_speakers: 2}\n", "stt: {max_speakers: 2, speaker_labels: true}\n"),
+    "waits-turned-round": (
+        "stt: {reconnect_backoff_min_wait: 20s}\n",
+        "stt: {reconnect_backoff_min_wait: 20s, reconnect_backoff_max_wait: 30s}\n",
+    ),
+    "public-room": ("daily: {privacy: public}\n", "daily: {privacy: private}\n"),
+    "room-shorter-than-call": (
+        "daily: {expires_in: 10m}\nlimits: {max_call: 15m}\n",
+        "daily: {expires_in: 1h}\nlimits: {max_call: 15m}\n",
+    ),
+    "only-for-thinkers": (
+        "llm: {model: gpt-4o, reasoning_effort: low}\n",
+        "llm: {model: gpt-5-mini, reasoning_effort: low}\n",
+    ),
+    "muted-anyway": ("turns: {barge_in: false, mute: [always]}\n", "turns: {barge_in: false}\n"),
+    "mute-without-greeting": ("turns: {mute: [greeting]}\n", "greeting: Hi.\nturns: {mute: [greeting]}\n"),
+    "other-stop": ("turns: {speech_timeout: 1s}\n", "turns: {stop: speech_timeout, speech_timeout: 1s}\n"),
+    "stop-against-smart-turn": (
+        "turns: {stop: smart_turn, smart_turn: false}\n",
+        "turns: {stop: smart_turn}\n",
+    ),
     # what is heard
     "written-style": (
         stage("    prompt: Answer with bullet points.\n"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from runner.catalog import PROVIDERS, U3_FAMILY
 from runner.document.rules.rule import Hit, Rule
-from runner.document.rules.view import Agent, group_of, number_of
+from runner.document.rules.view import OWN_VENDORS, Agent, group_of, number_of
 from runner.problem import Severity
 
 DEFAULT_MODEL = "universal-3-5-pro"
@@ -192,11 +192,12 @@ def _seconds_meant(agent: Agent) -> Iterator[Hit]:
 
 def _session_only(agent: Agent) -> Iterator[Hit]:
     """Settings that a session opens with. A stage that sets one would need another session, which is not built yet."""
-    fields = PROVIDERS["stt", "assemblyai"].fields
-    for path, own, _ in agent.ears():
-        for name in own:
-            if len(path) > 1 and name in fields and fields[name].when == "next call":
-                yield Hit((*path, name), {"name": name})
+    for part, vendor in OWN_VENDORS.items():
+        provider = PROVIDERS[part, vendor]
+        for path, own, _ in agent.services(part):
+            for name in own:
+                if len(path) > 1 and name in provider.fields and provider.fields[name].when == "next call":
+                    yield Hit((*path, name), {"name": name, "part": part, "who": provider.title})
 
 
 RULES = (
@@ -374,9 +375,9 @@ RULES = (
     Rule(
         "not-in-a-stage-yet",
         "error",
-        "stt of a stage",
-        '"{name}" cannot change from stage to stage yet: AssemblyAI takes it only when a call begins.',
-        "Set it under stt at the top of the file, for the whole call.",
+        "stt, llm and tts of a stage",
+        '"{name}" cannot change from stage to stage yet: {who} takes it only when a call begins.',
+        "Set it under {part} at the top of the file, for the whole call.",
         "AssemblyAI, streaming API: UpdateConfiguration lists what an open session can change",
         _session_only,
     ),

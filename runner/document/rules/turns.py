@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.document.rules.rule import Hit, Rule
-from runner.document.rules.view import Agent, Group, group_of, number_of
+from runner.document.rules.view import Agent, Group, group_of, list_of, number_of
 
 
 def _turns(agent: Agent) -> Group:
@@ -51,6 +51,32 @@ def _jumpy(agent: Agent) -> Iterator[Hit]:
     start = number_of(group_of(_turns(agent).get("vad")).get("start_secs"))
     if start is not None and start < 0.05 and _turns(agent).get("barge_in", True) is not False:
         yield Hit(("turns", "vad", "start_secs"), {"start": f"{start:g}"}, "value")
+
+
+def _muted_anyway(agent: Agent) -> Iterator[Hit]:
+    if _turns(agent).get("barge_in") is False and "always" in list_of(_turns(agent).get("mute")):
+        yield Hit(("turns", "barge_in"))
+
+
+def _mute_without_greeting(agent: Agent) -> Iterator[Hit]:
+    mute = list_of(_turns(agent).get("mute"))
+    first = group_of(next(iter(agent.stages.values()), None))
+    if "greeting" in mute and not agent.data.get("greeting") and not first.get("say"):
+        yield Hit(("turns", "mute", mute.index("greeting")), on="value")
+
+
+def _pause_unused(agent: Agent) -> Iterator[Hit]:
+    turns = _turns(agent)
+    by_silence = turns.get("stop") == "speech_timeout" or turns.get("smart_turn") is False
+    if "speech_timeout" in turns and (agent.turn_detection == "assemblyai" or not by_silence):
+        yield Hit(("turns", "speech_timeout"))
+    elif turns.get("stop") == "speech_timeout" and turns.get("smart_turn") not in (None, False):
+        yield Hit(("turns", "smart_turn"))
+
+
+def _stop_against_smart_turn(agent: Agent) -> Iterator[Hit]:
+    if _turns(agent).get("stop") == "smart_turn" and _turns(agent).get("smart_turn") is False:
+        yield Hit(("turns", "smart_turn"), on="value")
 
 
 def _longer_than_session(agent: Agent) -> Iterator[Hit]:
@@ -113,6 +139,42 @@ RULES = (
         "Write 0.1 or more, or barge_in: false.",
         "Pipecat 1.14, VADParams: start_secs is how long speech must last to count",
         _jumpy,
+    ),
+    Rule(
+        "muted-anyway",
+        "warning",
+        "turns.barge_in and turns.mute",
+        '"barge_in: false" has no effect beside "mute: [always]": the caller is not even heard.',
+        "Keep barge_in: false alone, and what callers say meanwhile is kept.",
+        "Pipecat 1.14, AlwaysUserMuteStrategy drops what is said while the agent speaks",
+        _muted_anyway,
+    ),
+    Rule(
+        "mute-without-greeting",
+        "warning",
+        "turns.mute",
+        '"greeting" has no effect here: the agent has no greeting, the caller speaks first.',
+        "Add a greeting, or remove it.",
+        "Pipecat 1.14, FirstSpeechUserMuteStrategy mutes the agent's first words",
+        _mute_without_greeting,
+    ),
+    Rule(
+        "other-stop",
+        "warning",
+        "turns.speech_timeout and turns.smart_turn",
+        "This has no effect: something else decides that the caller has finished.",
+        "With turn_detection pipecat, stop: smart_turn uses smart_turn, and stop: speech_timeout uses speech_timeout.",
+        "Pipecat 1.14, user_turn_strategies.stop: one of the two",
+        _pause_unused,
+    ),
+    Rule(
+        "stop-against-smart-turn",
+        "error",
+        "turns.stop and turns.smart_turn",
+        '"stop: smart_turn" and "smart_turn: false" contradict each other.',
+        "Remove one of the two.",
+        "the rules of the agent file (README, turns)",
+        _stop_against_smart_turn,
     ),
     Rule(
         "longer-than-session",

@@ -9,13 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from runner.catalog import Part
 from runner.definition import BACK
 from runner.document.check import Schema, inside, resolved, schema, settings_of
 from runner.document.places import Source, Spot, Where
 
 Group = dict[str, Any]
 
-PROVIDERS = {"stt": "assemblyai", "llm": "openai", "tts": "cartesia"}
+OWN_VENDORS: dict[Part, str] = {"stt": "assemblyai", "llm": "openai", "tts": "cartesia"}
 """Who provides a service when the file names nobody."""
 
 
@@ -43,13 +44,13 @@ class Agent:
         own = {name: str(value) for name, value in group_of(self.data.get("variables")).items() if value is not None}
         return {**own, **self.given}
 
-    def services(self, part: str) -> Iterator[tuple[Where, Group, Group]]:
+    def services(self, part: Part) -> Iterator[tuple[Where, Group, Group]]:
         """Every `stt`, `llm` or `tts` of the file: its path, what it says itself, what holds there.
 
         Nothing when another vendor provides the service than the one these rules are about.
         """
         whole = group_of(self.data.get(part))
-        if whole.get("provider", PROVIDERS[part]) != PROVIDERS[part]:
+        if whole.get("provider", OWN_VENDORS[part]) != OWN_VENDORS[part]:
             return
         yield (part,), whole, whole
         for name, stage in self.stages.items():
