@@ -42,16 +42,16 @@ def differences(old: AgentDefinition, new: AgentDefinition) -> list[Difference]:
 
 def _direct(old: AgentDefinition, new: AgentDefinition) -> Iterator[FieldChange]:
     """What a person changed, without what follows from it; and what `file_changes` leaves to the reader."""
-    names = dict.fromkeys([*old.variables, *new.variables])
-    for name in names:
-        before, after = old.variables.get(name), new.variables.get(name)
-        if before != after:
-            yield FieldChange(f"variables.{name}", before, after, "next turn")
+    for kind in ("variables", "voices"):
+        was, now = getattr(old, kind), getattr(new, kind)
+        for name in dict.fromkeys([*was, *now]):
+            if was.get(name) != now.get(name):
+                yield FieldChange(f"{kind}.{name}", was.get(name), now.get(name), "next turn")
     changes = file_changes(old, new).fields
     renamed = _renamed(old, new)
     for change in changes:
         root, _, rest = change.path.partition(".")
-        if root == "variables":
+        if root in ("variables", "voices"):
             continue
         if root == "prompt":
             if old.prompt != new.prompt:

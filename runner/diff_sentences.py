@@ -14,7 +14,7 @@ from runner.definition import AgentDefinition, Greeting, Only, Service, Stage, T
 from runner.diff_words import duration, joined, list_change, number, quoted, shown, text_change
 from runner.document.check import schema_at
 from runner.effective import Effective, FieldChange, effective
-from runner.wording import WHEN
+from runner.wording import WHEN, in_the_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Teller:
 
     def tell(self, change: FieldChange) -> Iterator[Difference]:
         root, _, rest = change.path.partition(".")
-        if root == "variables":
-            yield self._made(change, _variable(rest, change))
+        if root in ("variables", "voices"):
+            yield self._made(change, _named(root.removesuffix("s"), rest, change))
         elif root == "stages":
             yield from self._stages(change, rest)
         elif root == "anywhere":
@@ -170,7 +170,7 @@ class Teller:
 
     def _unit(self, path: str) -> str:
         """`s` or `ms` for a duration, whatever the schema names for others."""
-        where = _IN_THE_FILE.get(path, tuple(path.split(".")))
+        where = in_the_file(path)
         part = where[0]
         data = {part: {"provider": self._service(part).provider}} if part in ("stt", "llm", "tts") else {}
         node = schema_at(data, where)
@@ -186,9 +186,6 @@ class Teller:
     def _made(change: FieldChange, said: str) -> Difference:
         return Difference(change.path, change.before, change.after, change.when, said)
 
-
-_IN_THE_FILE: dict[str, tuple[str, ...]] = {"turns.smart_turn_stop_secs": ("turns", "smart_turn", "stop_secs")}
-"""Where the file says what the definition calls otherwise."""
 
 _TEXTS = {"prompt": "the prompt", "say": "", "description": "the description", "turns.idle.say": "", "stt.about": ""}
 """Texts of which the changed words are told."""
@@ -219,6 +216,8 @@ _DURATIONS: dict[str, tuple[str, str]] = {
         "waits {} longer for a caller who sounds unfinished",
         "waits {} less for a caller who sounds unfinished",
     ),
+    "turns.speech_timeout": ("waits {} longer for the caller", "waits {} less for the caller"),
+    "daily.expires_in": ("a Daily room lasts {} longer", "a Daily room lasts {} less"),
     "turns.idle.after": ("speaks to a silent caller {} later", "speaks to a silent caller {} sooner"),
     "limits.max_call": ("a call may last {} longer", "a call may last {} less"),
 }
@@ -239,6 +238,10 @@ _NUMBERS: dict[str, tuple[str, str]] = {
     ),
     "turns.vad.confidence": ("takes fewer sounds for speech: confidence", "takes more sounds for speech: confidence"),
     "turns.vad.min_volume": ("overhears softer sounds: min_volume", "notices softer sounds: min_volume"),
+    "turns.barge_in_after_words": (
+        "takes more words to interrupt it: after_words",
+        "takes fewer words to interrupt it: after_words",
+    ),
     "turns.idle.tries": ("asks a silent caller more often: tries", "asks a silent caller less often: tries"),
 }
 """What is said before the two numbers when one grows, and when it shrinks."""
@@ -254,6 +257,7 @@ _LABELS: dict[str, str] = {
     "stt.keyterms": "listens for",
     "llm.provider": "the model is by",
     "llm.model": "answers with the model",
+    "reload": "what a save does to running calls is",
     "tts.provider": "the voice is by",
     "tts.model": "speaks with the model",
     "tts.voice": "speaks with the voice",
@@ -273,12 +277,13 @@ def _patience(now: Effective) -> float:
     return silence / 1000 if isinstance(silence, int | float) else now.turns.vad.stop_secs
 
 
-def _variable(name: str, change: FieldChange) -> str:
+def _named(kind: str, name: str, change: FieldChange) -> str:
+    """A sentence about one of the `variables` or `voices`."""
     if change.before is None:
-        return f"the variable {name} is new: {quoted(str(change.after))}"
+        return f"the {kind} {name} is new: {quoted(str(change.after))}"
     if change.after is None:
-        return f"the variable {name} is gone"
-    return f"the variable {name} is {quoted(str(change.after))} instead of {quoted(str(change.before))}"
+        return f"the {kind} {name} is gone"
+    return f"the {kind} {name} is {quoted(str(change.after))} instead of {quoted(str(change.before))}"
 
 
 def _text(path: str, before: object, after: object) -> str:

@@ -70,10 +70,11 @@ def _explain_agent(agent: AgentDefinition, stage: str | None, options: argparse.
 
     environment = Environment([agent.file])
     set_up(None, environment)
-    from runner.explaining.report import report, secrets  # loads Pipecat
+    from runner.explaining.report import report, secrets, without  # loads Pipecat
     from runner.explaining.show import hosts_text, settings_text, wire_text
 
-    made = asyncio.run(report(agent, stage, options.set))
+    hidden = secrets(agent, options.set.values(), environment.values)
+    made = asyncio.run(report(agent, stage, options.set, hidden))
     whole = made.as_json()
     if options.hosts:
         whole = {"hosts": whole["hosts"]}
@@ -81,9 +82,7 @@ def _explain_agent(agent: AgentDefinition, stage: str | None, options: argparse.
     else:
         text = f"{settings_text(agent, stage, made.settings)}\n\n{wire_text(agent, stage, made.wire)}"
     shown = json.dumps(whole, ensure_ascii=False) if options.json else text
-    for name, value in secrets(agent, options.set.values(), environment.values).items():
-        shown = shown.replace(value, f"[{name}]")
-    print(environment.masked(shown))
+    print(environment.masked(without(hidden, shown)))
     return 0
 
 

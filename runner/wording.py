@@ -24,3 +24,12 @@ def plan(change: Change, *, reaches_calls: bool = True) -> list[str]:
         when = field.when if reaches_calls or field.when == "restart" else "next call"
         by_when.setdefault(when, []).append(field.path)
     return [f"{', '.join(dict.fromkeys(by_when[when]))}: {WHEN[when]}" for when in WHEN if when in by_when]
+
+
+def in_the_file(path: str) -> tuple[str, ...]:
+    """Where the agent file has what the definition calls `path`: `turns.smart_turn_stop_secs` is in turns, smart_turn."""
+    part, _, name = path.partition(".")
+    for group in ("smart_turn", "barge_in"):
+        if part == "turns" and name.startswith(f"{group}_"):
+            return (part, group, name.removeprefix(f"{group}_"))
+    return tuple(path.split("."))

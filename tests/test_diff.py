@@ -17,6 +17,8 @@ from runner.catalog import PARTS, PROVIDERS
 from runner.cli import main
 from runner.definition import (
     AgentDefinition,
+    Audio,
+    Daily,
     Greeting,
     Idle,
     Limits,
@@ -281,6 +283,9 @@ SECONDS = st.floats(0.05, 5).map(lambda x: round(x, 2))
 TURNS = st.builds(
     Turns,
     barge_in=st.booleans(),
+    barge_in_after_words=st.integers(0, 3),
+    barge_in_ignore=st.lists(WORDS, max_size=2).map(tuple),
+    mute=st.sampled_from([(), ("greeting",), ("always", "tools")]),
     vad=st.builds(Vad, SECONDS, SECONDS, SECONDS, SECONDS),
     smart_turn=st.booleans(),
     smart_turn_stop_secs=SECONDS,
@@ -299,6 +304,10 @@ AGENTS = st.builds(
     greeting=st.none() | st.builds(Greeting, WORDS) | st.builds(Greeting, st.none(), WORDS),
     turns=TURNS,
     limits=st.builds(Limits, st.none() | SECONDS),
+    voices=st.dictionaries(st.sampled_from(["calm", "loud"]), WORDS),
+    audio=st.builds(Audio, st.sampled_from([8000, 16000])),
+    daily=st.builds(Daily, st.none() | WORDS, expires_in=SECONDS, enable_chat=st.booleans()),
+    reload=st.sampled_from(["live", "next-call", "off"]),
     anywhere=WAYS,
     stages=stages(),
 )

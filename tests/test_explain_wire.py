@@ -53,7 +53,8 @@ class Visit:
     def __init__(self, agent: AgentDefinition) -> None:
         self.events: list[Event] = []
         self.conversation = Conversation(agent, version=1, listener=self.events.append, choose=None)
-        self.compiled: Compiled = compile_call(self.conversation, Carrier(), keys=KEYS, here=Here())
+        rates = agent.audio.in_sample_rate, agent.audio.out_sample_rate
+        self.compiled: Compiled = compile_call(self.conversation, Carrier(), keys=KEYS, here=Here(), sample_rates=rates)
 
     async def go(self, stage: str) -> None:
         entered = sum(isinstance(event, StageEntered) for event in self.events)
@@ -218,10 +219,58 @@ async def test_last_stage_of_a_call_is_entered_as_explain_says(ports: Ports) -> 
             await until(lambda: told(vendors, before) == list(from_email.messages))
 
 
+async def test_telephone_and_every_other_kind_of_setting_is_what_explain_says(tmp_path: Path, ports: Ports) -> None:
+    file = tmp_path / "telephone.yaml"
+    file.write_text(TELEPHONE, encoding="utf-8")
+    agent = definition(file, ports)
+    made = await wire(agent, None)
+    with vendors_on(ports) as vendors:
+        async with visit(agent, vendors) as call:
+            assert seen(vendors.ears.session) == ear(made).opened.url
+            await same_request(call, vendors, sent(made.llm))
+            await same_speech(vendors, sent(made.tts))
+    query = dict(parse_qsl(urlsplit(ear(made).opened.url).query))
+    assert (query["sample_rate"], query["max_speakers"], query["redact_pii_policies"]) == (
+        "8000",
+        "2",
+        '["email_address"]',
+    )
+    assert sent(made.tts).body["output_format"]["sample_rate"] == 8000
+    assert sent(made.tts).body["generation_config"] == {"speed": 1.1, "emotion": "content"}
+    assert (sent(made.llm).body["seed"], sent(made.llm).body["verbosity"]) == (7, "low")
+
+
+TELEPHONE = """\
+prompt: Be brief.
+greeting: Good day.
+audio:
+  in_sample_rate: 8000
+  out_sample_rate: 8000
+stt:
+  turn_detection: assemblyai
+  mode: min_latency
+  about: Calls of a shoe shop & its customers?
+  keyterms: [Müller, "a+b=c&d"]
+  language_codes: [en, es]
+  speaker_labels: true
+  max_speakers: 2
+  redact_pii: true
+  redact_pii_policies: [email_address]
+llm:
+  model: gpt-4.1
+  seed: 7
+  verbosity: low
+tts:
+  speed: 1.1
+  emotion: content
+  language: es
+"""
+
+
 async def test_explaining_opens_no_connection(ports: Ports) -> None:
     agent = definition(PROJECT / "agents" / "support.yaml", ports)
     with vendors_on(ports) as vendors:
-        await report(agent, "email", {})
+        await report(agent, "email", {}, {})
         await asyncio.sleep(0.1)
         assert not vendors.ears.sessions
         assert not vendors.mind.requests

@@ -52,9 +52,11 @@ COMING_FROM: dict[str, Provider] = {
             Row("numerals", "stt.format_turns", "the U3 family writes numbers as digits by itself"),
             Row("dictation", "listen_for", "in a stage: email, phone, number, name, address or date"),
             Row("diarize", "stt.speaker_labels", "tells several voices on one line apart"),
+            Row("profanity_filter", "stt.filter_profanity", "the same"),
+            Row("redact", "stt.redact_pii", "personal data; which kinds: redact_pii_policies"),
             Row("interim_results", "stt.continuous_partials", "words always arrive while the caller speaks"),
             Row("url", "stt.endpoint", "a regional or your own server"),
-            Row("sample_rate", "stt.model", "nothing to set: the call decides, 16 kHz here"),
+            Row("sample_rate", "audio.in_sample_rate", "of the whole call; 16000 unless set, 8000 for telephones"),
             # Flux, Deepgram's model with its own turn detection
             Row("eot_threshold", "stt.turn_detection", "assemblyai: its own model decides; then min_turn_silence"),
             Row("eot_timeout_ms", "stt.max_turn_silence", "with turn_detection assemblyai; milliseconds too"),
@@ -64,8 +66,6 @@ COMING_FROM: dict[str, Provider] = {
             Row("api_key", "stt.provider", "never in the file: ASSEMBLYAI_API_KEY in the environment or in .env"),
         ),
         {
-            "profanity_filter": "not yet: AssemblyAI has filter_profanity, an agent file does not",
-            "redact": "not yet: AssemblyAI has redact_pii, an agent file does not",
             "search": "words are not marked",
             "replace": "words are not replaced; keyterms and about make them be heard right",
             "detect_entities": "the model reads them out of the text",
@@ -92,7 +92,7 @@ COMING_FROM: dict[str, Provider] = {
             ),
             Row("include_language_detection", "stt.language_detection", "says which language was heard"),
             Row("base_url", "stt.endpoint", "a regional or your own server"),
-            Row("sample_rate", "stt.model", "nothing to set: the call decides, 16 kHz here"),
+            Row("sample_rate", "audio.in_sample_rate", "of the whole call; 16000 unless set, 8000 for telephones"),
             Row("api_key", "stt.provider", "never in the file: ASSEMBLYAI_API_KEY in the environment or in .env"),
         ),
         {

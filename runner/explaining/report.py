@@ -43,10 +43,12 @@ class Report:
         }
 
 
-async def report(agent: AgentDefinition, stage: str | None, settings: Mapping[str, str]) -> Report:
-    """Explain `agent` in `stage`. settings: the `--set` it was read with."""
+async def report(
+    agent: AgentDefinition, stage: str | None, settings: Mapping[str, str], hidden: Mapping[str, str]
+) -> Report:
+    """Explain `agent` in `stage`. settings: the `--set` it was read with. hidden: `secrets`; its settings show none."""
     made = await wire(agent, stage)
-    told = tuple(_as_sent(one, made) for one in explained(agent, stage, settings))
+    told = tuple(_without_secrets(_as_sent(one, made), hidden) for one in explained(agent, stage, settings))
     return Report(agent, stage, told, made, tuple(hosts(agent, [made])))
 
 
@@ -62,6 +64,17 @@ def secrets(agent: AgentDefinition, given: Iterable[str], values: Mapping[str, s
     return {
         name: values[name] for name in named if values.get(name) and (_SECRET.search(name) or values[name] in hidden)
     }
+
+
+def without(hidden: Mapping[str, str], text: str) -> str:
+    """`text` with each secret replaced by the name of its variable."""
+    for name, value in hidden.items():
+        text = text.replace(value, f"[{name}]")
+    return text
+
+
+def _without_secrets(one: Explained, hidden: Mapping[str, str]) -> Explained:
+    return replace(one, value=without(hidden, one.value)) if isinstance(one.value, str) else one
 
 
 def _as_sent(one: Explained, made: Wire) -> Explained:

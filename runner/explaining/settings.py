@@ -21,6 +21,7 @@ from runner.document.places import Source, Where
 from runner.document.text import read_file
 from runner.effective import Effective, FieldChange, change, effective
 from runner.problem import short_path
+from runner.wording import in_the_file
 
 Kind = Literal["file", "option", "default", "runner", "pipecat", "vendor"]
 """Who says so: the file, `--set` or `--var`, the schema's default, runner for a reason it names, Pipecat 1.14 unasked, or
@@ -90,10 +91,6 @@ def _schema(agent: AgentDefinition, where: Where) -> dict[str, Any] | None:
     return schema_at(data, where)
 
 
-_IN_THE_FILE: dict[str, Where] = {"turns.smart_turn_stop_secs": ("turns", "smart_turn", "stop_secs")}
-"""Where the file says what the definition calls otherwise."""
-
-
 class _Explainer:
     def __init__(self, agent: AgentDefinition, stage: str | None, settings: Mapping[str, str]) -> None:
         self.agent = agent
@@ -110,12 +107,17 @@ class _Explainer:
         for field in changes:
             if field.path.startswith(("turns.", "limits.")):
                 yield from self._record(field.path, field.after, field.when)
+        for name in ("audio", "daily"):
+            yield from self._record(name, getattr(self.agent, name), "next call")
+        yield from self._record("reload", self.agent.reload, "now")
 
     def _texts(self, changes: tuple[FieldChange, ...]) -> Iterator[Explained]:
         for name, value in self.agent.variables.items():
             where: Where = ("variables", name)
             kind: Kind = "file" if where in self.file.places and self._text_at(where) == value else "option"
             yield self._made(f"variables.{name}", value, "next turn", where, kind=kind)
+        for name, value in self.agent.voices.items():
+            yield self._made(f"voices.{name}", value, "next turn", ("voices", name))
         whens: dict[str, When] = {field.path: field.when for field in changes}
         own: Where = ("stages", self.here.name, "prompt")
         note = f"with the stage's own, {self._place(own)}" if self.here.prompt is not None else ""
@@ -150,7 +152,8 @@ class _Explainer:
                 yield self._made(path, None, field.when, (part, name), kind="vendor", note=self._vendors(part, name))
                 continue
             where, kind, note = self._origin(part, name, value)
-            notes = [note, self._advice(path, value)]
+            cost = field.note if where in self.file.places else ""
+            notes = [note, self._advice(path, value), self._named_voice(where, value), cost]
             yield self._made(path, value, field.when, where, kind=kind, note="; ".join(filter(None, notes)))
 
     def _origin(self, part: Part, name: str, value: object) -> tuple[Where, Kind | None, str]:
@@ -189,6 +192,13 @@ class _Explainer:
             return f"the {written} of the file has no effect with turn_detection pipecat"
         return ""
 
+    def _named_voice(self, where: Where, value: object) -> str:
+        """The name under `voices` that the file says instead of the id."""
+        if where[-1] != "voice" or where not in self.file.places:
+            return ""
+        name = self._text_at(where)
+        return f"called {name} in voices" if name != value and name in self.agent.voices else ""
+
     def _vendors(self, part: Part, name: str) -> str:
         """What the vendor does when nothing is sent: the schema's own sentence."""
         node = _schema(self.agent, (part, name))
@@ -200,7 +210,8 @@ class _Explainer:
             for field in fields(value):
                 yield from self._record(f"{path}.{field.name}", getattr(value, field.name), when)
             return
-        where = _IN_THE_FILE.get(path, tuple(path.split(".")))
+        where = in_the_file(path)
+        path = ".".join(where)
         stop, agents = self.now.turns.vad.stop_secs, self.agent.turns.vad.stop_secs
         if path == "turns.vad.stop_secs" and stop != agents:
             cause, note = self._cause_of_waiting(agents)
@@ -225,7 +236,7 @@ class _Explainer:
         if kind is None:
             kind = "option" if self.file.origin(where) else "file" if where in self.file.places else "default"
         line = self.file.place(where).key.line if kind == "file" else 0
-        unit = unit_of(self.agent, _IN_THE_FILE.get(path, tuple(path.split("."))))
+        unit = unit_of(self.agent, in_the_file(path))
         file = self.file.home(where).file if kind == "file" else None
         return Explained(path, value, unit, kind, when, file, line, note)
 

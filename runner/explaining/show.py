@@ -17,6 +17,7 @@ from runner.problem import short_path
 from runner.wording import WHEN
 
 _MOMENTS = {"stt": "", "llm": "for each answer (here without what was said)", "tts": "for each sentence"}
+_OTHERS = ("turns", "limits", "audio", "daily")
 _PARTS = {"stt": "hears", "llm": "thinks", "tts": "speaks"}
 
 
@@ -73,12 +74,12 @@ def hosts_text(hosts: Iterable[Host]) -> str:
 
 def _grouped(agent: AgentDefinition, settings: Sequence[Explained]) -> Iterable[tuple[str, list[Explained]]]:
     roots = dict.fromkeys(one.path.partition(".")[0] for one in settings)
-    texts = [root for root in roots if root not in (*PARTS, "turns", "limits")]
+    texts = [root for root in roots if root not in (*PARTS, *_OTHERS)]
     yield "texts", [one for one in settings if one.path.partition(".")[0] in texts]
     for part in PARTS:
         provider = PROVIDERS[part, getattr(agent, part).provider]
         yield f"{part}: {provider.title} {_PARTS[part]}", [one for one in settings if one.path.startswith(f"{part}.")]
-    for root in ("turns", "limits"):
+    for root in _OTHERS:
         yield root, [one for one in settings if one.path.startswith(f"{root}.")]
 
 
@@ -97,7 +98,7 @@ def _columns(settings: Sequence[Explained]) -> list[str]:
 def _leaf(path: str) -> str:
     """`min_turn_silence` of `stt.min_turn_silence`; `vad.stop_secs`; `company` with its `variables.`"""
     root, _, rest = path.partition(".")
-    return rest if rest and root != "variables" else path
+    return rest if rest and root not in ("variables", "voices") else path
 
 
 def _why(one: Explained) -> str:

@@ -22,13 +22,9 @@ from websockets.protocol import State
 from runner.catalog import KEY_NAMES, PROVIDERS, Part
 from runner.compiler import services
 from runner.compiler.conversation import Conversation
-from runner.compiler.pipeline import compile_call
 from runner.compiler.services import Here
 from runner.definition import BACK, AgentDefinition
 from runner.effective import Effective, change, effective
-
-IN_RATE, OUT_RATE = cast("tuple[int, int]", (compile_call.__kwdefaults__ or {})["sample_rates"])
-"""The sample rates of a call, Hz."""
 
 CONTEXT_ID = "..."
 """Stands for what Cartesia's messages of one answer share; a call makes a new one each time."""
@@ -114,7 +110,7 @@ async def wire(agent: AgentDefinition, stage: str | None) -> Wire:
     return Wire(
         stt=_handed("stt", now) or await _whole_ear(agent, stage),
         llm=_handed("llm", now) or await _model(agent, now),
-        tts=_handed("tts", now) or await _voice(now),
+        tts=_handed("tts", now) or await _voice(agent, now),
     )
 
 
@@ -126,14 +122,14 @@ def _handed(part: Part, now: Effective) -> Handed | None:
 
 
 async def _whole_ear(agent: AgentDefinition, stage: str | None) -> Ear:
-    opened, _ = await _ear(effective(agent, agent.first_stage))
-    again, _ = await _ear(effective(agent, stage))
+    opened, _ = await _ear(agent, effective(agent, agent.first_stage))
+    again, _ = await _ear(agent, effective(agent, stage))
     return Ear(opened, again, tuple(await _entering(agent, stage)))
 
 
-async def _ear(now: Effective) -> tuple[Opened, STTService]:
+async def _ear(agent: AgentDefinition, now: Effective) -> tuple[Opened, STTService]:
     service: Any = services.build_stt(now, _MASKED, _IN_THE_CLOUD)
-    service._sample_rate = service._init_sample_rate or IN_RATE
+    service._sample_rate = service._init_sample_rate or agent.audio.in_sample_rate
     return await _opened(service), service
 
 
@@ -145,7 +141,7 @@ async def _entering(agent: AgentDefinition, stage: str | None) -> list[Entering]
     found: dict[str, tuple[list[str], tuple[dict[str, Any], ...]]] = {}
     for other in _leading_to(agent, stage):
         before = effective(agent, other)
-        _, service = await _ear(before)
+        _, service = await _ear(agent, before)
         tape = cast("_Tape", cast("Any", service)._websocket)
         if frame := services.update_stt(change(before, now), now, _IN_THE_CLOUD):
             await cast("Any", service)._update_settings(frame.delta)
@@ -181,10 +177,10 @@ def _tools(agent: AgentDefinition, now: Effective) -> ToolsSchema | Any:
     return ToolsSchema(standard_tools=[cast("Any", function).to_function_schema() for function in offered])
 
 
-async def _voice(now: Effective) -> Sent:
+async def _voice(agent: AgentDefinition, now: Effective) -> Sent:
     service: TTSService = services.build_tts(now, _MASKED, _IN_THE_CLOUD)
     cartesia = cast("Any", service)
-    cartesia._sample_rate = cartesia._init_sample_rate or OUT_RATE
+    cartesia._sample_rate = cartesia._init_sample_rate or agent.audio.out_sample_rate
     cartesia._output_sample_rate = cartesia.sample_rate
     opened = await _opened(service)
     greeting = now.greeting.text if now.greeting else None

@@ -54,6 +54,22 @@ def test_completion_offers_every_setting_of_the_other_parts(
     assert offered.keys() >= PROVIDERS[part, provider].fields.keys()
 
 
+def test_settings_of_another_provider_are_offered_explained_and_checked(editor: LanguageServer, show: Show) -> None:
+    text = "prompt: Hi.\nstt:\n  provider: deepgram\n  "
+    offered = editor.complete(*show(f"{text}^\n"))
+    assert offered.keys() >= {"keyterm", "smart_format", "endpointing"}
+    assert "diarization" in editor.hover(*show(f"{text}diar^ize: true\n"))
+    address, _, _ = show(f"{text}keyterms: [RMA]\n")
+    assert "keyterms" in " ".join(mark["message"] for mark in editor.marks(address))
+    address, _, _ = show(f"{text}keyterm: [RMA]\n")
+    assert editor.marks(address) == []
+
+
+def test_completion_offers_the_providers(editor: LanguageServer, show: Show) -> None:
+    offered = editor.complete(*show("prompt: Hi.\ntts:\n  provider: ^\n"))
+    assert offered.keys() >= {"cartesia", "elevenlabs", "deepgram"}
+
+
 def test_completion_offers_what_a_stage_can_have(editor: LanguageServer, show: Show) -> None:
     offered = editor.complete(*show("prompt: Hi.\nstages:\n  hello:\n    ^\n"))
     assert offered.keys() >= {"prompt", "say", "listen_for", "stt", "llm", "tts", "next", "end"}
