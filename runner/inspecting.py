@@ -70,7 +70,8 @@ def _explain_agent(agent: AgentDefinition, stage: str | None, options: argparse.
 
     environment = Environment([agent.file])
     set_up(None, environment)
-    from runner.explaining.report import report, secrets, without  # loads Pipecat
+    from runner.explaining.hiding import secrets, without
+    from runner.explaining.report import report  # loads Pipecat
     from runner.explaining.show import hosts_text, settings_text, wire_text
 
     hidden = secrets(agent, options.set.values(), environment.values)
@@ -103,8 +104,10 @@ def diff(arguments: Sequence[str]) -> int:
     if old is None or new is None:
         return 1
     from runner.diff import differences
+    from runner.explaining.hiding import without_secrets
 
-    found = differences(old, new)
+    values, given = Environment([options.old, options.new]).values, tuple(options.set.values())
+    found = differences(without_secrets(old, given, values), without_secrets(new, given, values))
     if options.json:
         print(json.dumps({"changes": [difference.as_json() for difference in found]}, ensure_ascii=False))
         return 0

@@ -405,3 +405,18 @@ def test_file_with_problems_is_not_compared(tmp_path: Path, capsys: pytest.Captu
     assert main(["diff", str(tmp_path / "old.yaml"), str(tmp_path / "gone.yaml")]) == 1
     assert main(["diff", str(tmp_path), str(tmp_path / "old.yaml")]) == 1
     assert "is a folder. Name one agent file." in capsys.readouterr().err
+
+
+def test_secret_of_an_address_is_not_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EAR_TICKET", "hush-hush")
+    text = "prompt: Hi.\nstt:\n  endpoint: wss://{}.example.com/v3/ws?token=${{EAR_TICKET}}\n"
+    (tmp_path / "old.yaml").write_text(text.format("eu"))
+    (tmp_path / "new.yaml").write_text(text.format("us"))
+    for flags in ([], ["--json"]):
+        assert main(["diff", str(tmp_path / "old.yaml"), str(tmp_path / "new.yaml"), *flags]) == 0
+        out = capsys.readouterr().out
+        assert "us.example.com" in out
+        assert "[EAR_TICKET]" in out
+        assert "hush" not in out

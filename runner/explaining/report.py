@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from runner.catalog import PARTS, PROVIDERS
 from runner.definition import AgentDefinition
+from runner.explaining.hiding import without
 from runner.explaining.hosts import Host, hosts
 from runner.explaining.settings import Explained, explained
 from runner.explaining.wire import Ear, Handed, Opened, Sent, Wire, wire
-
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL", re.IGNORECASE)
-_FROM_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +47,6 @@ async def report(
     made = await wire(agent, stage)
     told = tuple(_without_secrets(_as_sent(one, made), hidden) for one in explained(agent, stage, settings))
     return Report(agent, stage, told, made, tuple(hosts(agent, [made])))
-
-
-def secrets(agent: AgentDefinition, given: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:
-    """What must not be shown of the values that an agent takes from the environment, by the names of the variables.
-
-    given: the values of `--set`. values: the environment. An address is no secret; what is in its query or before its @ is.
-    """
-    addresses = [urlsplit(getattr(agent, part).endpoint or "") for part in PARTS]
-    hidden = " ".join(f"{address.query} {address.username} {address.password}" for address in addresses)
-    texts = [file.read_text(encoding="utf-8-sig", errors="replace") for file in agent.sources if file.is_file()]
-    named = {name for text in (*texts, *given) for name in _FROM_ENVIRONMENT.findall(text)}
-    return {
-        name: values[name] for name in named if values.get(name) and (_SECRET.search(name) or values[name] in hidden)
-    }
-
-
-def without(hidden: Mapping[str, str], text: str) -> str:
-    """`text` with each secret replaced by the name of its variable."""
-    for name, value in hidden.items():
-        text = text.replace(value, f"[{name}]")
-    return text
 
 
 def _without_secrets(one: Explained, hidden: Mapping[str, str]) -> Explained:
