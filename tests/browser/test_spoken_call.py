@@ -19,13 +19,13 @@ from tests.words import word_error_rate
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
 
 CALLER = [
-    8.0,
+    7.0,
     "I want a refund, please.",
-    12.0,
+    10.0,
     "My order number is four five one two three.",
-    14.0,
+    11.0,
     "No thanks, that is all. Goodbye.",
-    6.0,
+    4.0,
 ]
 HEARD = ["I want a refund, please.", "My order number is 45123.", "No thanks, that is all. Goodbye."]
 """The caller's sentences as they are written: digits for a number."""

@@ -7,7 +7,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def _text(path: Path) -> str | None:
 
 
 @asynccontextmanager
-async def reading(watcher: Watcher) -> AsyncIterator[Reader]:
+async def reading(watcher: Watcher) -> AsyncGenerator[Reader]:
     reader = Reader(watcher)
     task = asyncio.create_task(reader.read())
     await asyncio.sleep(0.05)
