@@ -164,8 +164,8 @@ class _Explainer(ValueProblems):
         elsewhere = [home for home in homes_of(key) if home.title != title]
         if part := self._foreign(path):  # the same group of another provider is no place to move a setting to
             own = (part, f"a stage's {part}")
-            other_places = [place for place in other_places if place not in own]
-            elsewhere = [home for home in elsewhere if home.title not in own]
+            other_places = [place for place in other_places if place not in own and key != "endpoint"]
+            elsewhere = [home for home in elsewhere if home.title in other_places]
         if later is None and exact is None:
             later = kept_for_later().get(key.lower())
         if later is not None:
