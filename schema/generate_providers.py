@@ -61,6 +61,16 @@ ENDPOINTS = ("endpoint", "base_url", "url", "api_endpoint_base_url", "ws_url")
 TYPED: dict[str, type] = {"DeepgramSTTSettings.endpointing": int}
 """What Pipecat calls `Any` and its docstring explains (milliseconds)."""
 
+RESTS: dict[str, dict[str, str]] = {
+    "openai_stt": {"language": "en"},
+    "smallest_tts": {"model": "lightning_v3.1_pro", "voice": "meher"},
+    "speechmatics_stt": {"model": "linden-1"},
+}
+"""Defaults that a constructor works out before it writes them (its docstring says which)."""
+
+FOLLOWS = {"deepgram_flux_tts": {"model"}, "deepgram_flux_sagemaker_tts": {"model"}}
+"""Settings that a service overwrites with another one: Deepgram's Flux takes the voice for the model."""
+
 AWS = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "api_key": "AWS_SECRET_ACCESS_KEY"}
 VARIABLES: dict[str, dict[str, str]] = {
     "aws_transcribe_stt": AWS,
@@ -381,7 +391,11 @@ def _provider(part: str, name: str, service: Any, registry: Any) -> Found:
     module = line.split()[1]
     cls = getattr(importlib.import_module(module), class_name)
     kinds, left_out = settings_of(cls)
+    for setting in FOLLOWS.get(service.value, ()):
+        del kinds[setting]
+        left_out.append(setting)
     rests, deaf, words = rests_of(cls), deaf_to(cls, list(kinds)), described(cls.Settings)
+    rests |= {setting: Rest(value) for setting, value in RESTS.get(service.value, {}).items()}
     arguments = arguments_of(cls)
     keys, optional = _variables(service, registry.SERVICE_CONFIGS[service.value], arguments)
     extras = re.findall(r"[\w-]+", service.package.partition("[")[2])
@@ -437,14 +451,14 @@ def _node(title: str, name: str, kind: Kind, words: str, rest: Rest) -> Node:
     text = sentence(words) or f"{title}'s {name}."
     if kind.language and "code" not in text:
         text += " A short code such as en or es."
-    if rest.value is not None:
+    if rest.value not in (None, "", []):
         shown = str(rest.value).lower() if isinstance(rest.value, bool) else rest.value
         text += f" Without it: {', '.join(shown) if isinstance(shown, list) else shown}."
     node = {"description": text, **kind.node}
     spoken = _RANGE.search(words)
     if spoken and kind.node["type"] in ("number", "integer"):
         node["minimum"], node["maximum"] = map(json.loads, spoken.groups())
-    if rest.value is not None and "examples" not in node and kind.node["type"] != "array":
+    if rest.value not in (None, "") and "examples" not in node and kind.node["type"] != "array":
         node["examples"] = [rest.value]
     elif kind.node["type"] == "boolean":
         node["examples"] = [True]

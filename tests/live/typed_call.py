@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.emulators import OpenAIEmulator
@@ -22,7 +23,10 @@ class TypedCall(Running):
     """Use as `with TypedCall(agent, model) as call:`; the agent, which has a greeting, has greeted when the block begins.
 
     model: the emulator that answers; None for the model of this machine.
+    keys:  the environment's keys.
     """
+
+    keys: Mapping[str, str] = MappingProxyType({"OPENAI_API_KEY": "sk-dummy-mind"})
 
     def __init__(self, agent: Path, model: OpenAIEmulator | None, *options: str) -> None:
         where = (
@@ -31,7 +35,7 @@ class TypedCall(Running):
         super().__init__(
             *("chat", agent, "--json", *where, *options),
             cwd=agent.parent,
-            env={"OPENAI_API_KEY": "sk-dummy-mind"},
+            env=self.keys,
             stdin=subprocess.PIPE,
         )
 
