@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import cast
 
 from runner.catalog import PROVIDERS, Part, When
-from runner.definition import AgentDefinition, Greeting, Only, Service, Stage, Transition
+from runner.definition import AgentDefinition, Greeting, Only, Service, Stage
+from runner.diff_ways import way_changes, ways
 from runner.diff_words import duration, joined, list_change, number, quoted, shown, text_change
 from runner.document.check import schema_at
 from runner.effective import Effective, FieldChange, effective
@@ -66,8 +67,8 @@ class Teller:
         elif root == "stages":
             yield from self._stages(change, rest)
         elif root == "anywhere":
-            before, after = _ways(change.before), _ways(change.after)
-            for said in _way_changes(before, after, "from anywhere, "):
+            before, after = ways(change.before), ways(change.after)
+            for said in way_changes(before, after, "from anywhere, "):
                 yield self._made(change, said)
         else:
             yield from self._leaves(change, change.path)
@@ -88,7 +89,7 @@ class Teller:
             else:
                 yield self._made(change, f"stage {name} is gone")
         elif inner == "next":
-            for said in _way_changes(_ways(change.before), _ways(change.after), ""):
+            for said in way_changes(ways(change.before), ways(change.after), ""):
                 yield self._made(change, f"{said} in stage {name}")
         else:
             yield from self._leaves(change, inner, name)
@@ -333,52 +334,6 @@ def _gist(stage: Stage) -> str:
     if stage.say:
         return f", which says {quoted(stage.say)}"
     return f", with the prompt {quoted(stage.prompt)}" if stage.prompt else ""
-
-
-def _ways(value: object) -> tuple[Transition, ...]:
-    return cast("tuple[Transition, ...]", value or ())
-
-
-def _way_changes(before: tuple[Transition, ...], after: tuple[Transition, ...], lead: str) -> Iterator[str]:
-    """A sentence for every way that came, went or is recognised otherwise."""
-    gone = [way for way in before if way not in after]
-    come = [way for way in after if way not in before]
-    for way in list(come):
-        near = [w for w in gone if w.to == way.to and bool(w.when) == bool(way.when)]
-        near = [w for w in near if w.when == way.when] or near
-        if not near or not way.when:
-            continue
-        gone.remove(near[0])
-        come.remove(way)
-        yield f"{lead}the way to {way.to} {_recognised(near[0], way)}"
-    for way in come:
-        yield f"{lead}goes to {way.to} {_case(way)}"
-    for way in gone:
-        yield f"{lead}no longer goes to {way.to} {_case(way)}"
-    if sorted(map(repr, before)) == sorted(map(repr, after)):
-        yield f"{lead}the ways out are tried in another order: {joined([way.to for way in after])}"
-    elif not gone and not come and set(before) == set(after):
-        yield f"{lead}a way out is written another number of times"
-
-
-def _recognised(before: Transition, after: Transition) -> str:
-    came, went = list_change(before.examples, after.examples)
-    said: list[str] = []
-    if before.when != after.when:
-        said.append(f"{text_change(before.when, after.when)} in its case")
-    if came:
-        said.append(f"is also known by {joined(came)}")
-    if went:
-        said.append(f"is no longer known by {joined(went)}")
-    return joined(said) or "has its examples in another order"
-
-
-def _case(way: Transition) -> str:
-    if way.otherwise:
-        return "when a turn fits nothing else"
-    if way.after_tries is not None:
-        return f"after {way.after_tries} {'try' if way.after_tries == 1 else 'tries'}"
-    return f"when {quoted(way.when)}"
 
 
 def _unfolded(path: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:

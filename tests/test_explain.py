@@ -23,7 +23,7 @@ from runner.explaining.coming_from import COMING_FROM
 from runner.explaining.report import Report, report
 from runner.explaining.settings import Explained, explained
 from runner.wording import in_the_file
-from tests.running import PROJECT, run
+from tests.running import PROJECT
 
 SUPPORT = PROJECT / "agents" / "support.yaml"
 EXAMPLES = sorted((PROJECT / "agents").glob("*.yaml"))
@@ -252,23 +252,20 @@ def test_file_with_problems_is_not_explained(tmp_path: Path, capsys: pytest.Capt
     assert 'Did you mean "prompt"?' in capsys.readouterr().err
 
 
-def test_no_key_and_no_secret_of_the_environment_is_shown(tmp_path: Path) -> None:
+def test_no_key_and_no_secret_of_the_environment_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = "prompt: Hi.\nstt:\n  endpoint: wss://${EAR_HOST}/v3/ws?token=${EAR_TICKET}\n"
-    written(tmp_path, text)
-    env = {
-        "EAR_HOST": "ears.example.com",
-        "EAR_TICKET": "hush-ticket",
-        "ASSEMBLYAI_API_KEY": "hush-ear",
-        "OPENAI_API_KEY": "hush-mind",
-        "CARTESIA_API_KEY": "hush-voice",
-    }
-    for flags in ((), ("--json",), ("--hosts",)):
-        said = run("explain", "agent.yaml", *flags, cwd=tmp_path, env=env)
-        assert said.returncode == 0, said.stderr
-        assert "hush" not in said.stdout + said.stderr
-        assert "ears.example.com" in said.stdout
-    said = run("explain", "agent.yaml", "--hosts", cwd=tmp_path, env=env)
-    assert said.stdout.splitlines()[0].startswith("ears.example.com:443 ")
+    file = str(written(tmp_path, text))
+    monkeypatch.setenv("EAR_HOST", "ears.example.com")
+    for name in ("EAR_TICKET", "ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY"):
+        monkeypatch.setenv(name, f"hush-{name.lower()}")
+    for flags in ([], ["--json"], ["--hosts"]):
+        assert main(["explain", file, *flags]) == 0
+        said = capsys.readouterr()
+        assert "hush" not in said.out + said.err
+        assert "ears.example.com" in said.out
+    assert said.out.startswith("ears.example.com:443 ")
 
 
 def test_provider_with_a_wire_of_pipecats_own_is_told_by_its_class(
