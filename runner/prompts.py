@@ -131,7 +131,10 @@ def undeclared(source: str) -> list[Name]:
     if "{" not in source:
         return []
     tree = _parsed(source)
-    free = find_undeclared_variables(tree) - set(_ENVIRONMENT.globals)
+    try:
+        free = find_undeclared_variables(tree) - set(_ENVIRONMENT.globals)
+    except TemplateSyntaxError as error:
+        raise PromptError(_plain_words(error.message or ""), error.lineno) from None
     optional = {id(node.node) for node in tree.find_all(nodes.Filter) if node.name in ("default", "d")}
     optional |= {id(node.node) for node in tree.find_all(nodes.Test) if node.name in ("defined", "undefined")}
     return [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from runner.document.lines import BLOCK, block_lines, end_of_quote, line_above, parts, said, without_comment
 from runner.document.mend import Change, Mend, blanked, quoted
-from runner.document.slips import first_without_dash, in_brackets, slip
+from runner.document.slips import first_without_dash, in_brackets, quote_in_brackets, slip
 
 _BARE_KEY = re.compile(r"(?P<key>[A-Za-z_][\w-]*):(?P<rest>[^\s/:].*)$")
 
@@ -43,6 +43,7 @@ def cause(lines: list[str], fault: Fault, known: frozenset[str], *, last_resort:
         or (None if number in inside else slip(lines, number, known))
         or first_without_dash(lines, number, inside)
         or _reserved(number, lines[number], fault)
+        or _quote_where_it_began(lines, fault)
         or (in_brackets(number, lines[number], fault.column) if number == fault.line else None)
     )
     if mend:
@@ -53,7 +54,7 @@ def cause(lines: list[str], fault: Fault, known: frozenset[str], *, last_resort:
         return _second_colon(lines, fault, number, inside, known)
     if "could not find expected ':'" in fault.words and fault.context_line is not None:
         return slip(lines, fault.context_line, known) or _no_colon(lines, fault.context_line, known)
-    return _indentation(lines, number, inside) or _unknown(number, lines[number])
+    return _indentation(lines, number, inside, known) or _unknown(number, lines[number])
 
 
 def glued_lines(lines: list[str]) -> list[Mend]:
@@ -173,6 +174,20 @@ def _brackets(lines: list[str], fault: Fault) -> Mend:
     opening = line[fault.context_column or 0 : (fault.context_column or 0) + 1] or "["
     closing = {"[": "]", "{": "}"}.get(opening, "]")
     text = without_comment(line).rstrip()
+    inner = quote_in_brackets(start, text, part.value_at)
+    if inner is not None:
+        return inner
+    if text[-1:] and text[-1] in "]}" and text[-1] != closing and text.count(opening) > text.count(closing):
+        return Mend(
+            start,
+            len(text) - 1,
+            1,
+            "unclosed-bracket",
+            f"What begins with {opening} cannot end with {text[-1]}.",
+            f"Write {closing} here.",
+            [Change(start, text[:-1] + closing)],
+            safe=True,
+        )
     if text.count(opening) > text.count(closing):
         return Mend(
             start,
@@ -192,6 +207,14 @@ def _brackets(lines: list[str], fault: Fault) -> Mend:
         "Put each text in double quotes, or write each one on a line of its own.",
         [quoted(start, line, part.value_at, part.value) if part.value else blanked(start, line)],
     )
+
+
+def _quote_where_it_began(lines: list[str], fault: Fault) -> Mend | None:
+    number = fault.context_line
+    if number is None or number >= len(lines) or "quoted" not in fault.words:
+        return None
+    text = without_comment(lines[number]).rstrip()
+    return quote_in_brackets(number, text, parts(lines[number]).value_at)
 
 
 def _second_colon(lines: list[str], fault: Fault, number: int, inside: set[int], known: frozenset[str]) -> Mend | None:
@@ -227,7 +250,7 @@ def _second_colon(lines: list[str], fault: Fault, number: int, inside: set[int],
             "Write a | after the colon of the setting, and the text below it, indented.",
             [Change(number, line[:colon] + "\u2236" + line[colon + 1 :])],
         )
-    return _indentation(lines, number, inside) or _unknown(number, line)
+    return _indentation(lines, number, inside, known) or _unknown(number, line)
 
 
 def _no_colon(lines: list[str], number: int, known: frozenset[str]) -> Mend:
@@ -322,15 +345,18 @@ def _opener_moved(lines: list[str], number: int) -> Mend | None:
     )
 
 
-def _indentation(lines: list[str], number: int, inside: set[int]) -> Mend | None:
+def _indentation(lines: list[str], number: int, inside: set[int], known: frozenset[str]) -> Mend | None:
     """A line whose indentation fits none above it: it, and what belongs to it, move to the nearest that does."""
     part = parts(lines[number])
     levels: list[int] = []
     openers: dict[int, bool] = {}
+    settings: set[int] = set()
     for n in range(number - 1, -1, -1):
         if n in inside or not lines[n].strip() or lines[n].lstrip().startswith("#"):
             continue
         other = parts(lines[n])
+        if other.key in known:
+            settings.add(other.start)
         openers.setdefault(other.start, other.key is not None and not other.value)
         for level in {other.indent, other.start}:
             if not levels or level < min(levels) or n == line_above(lines, number):
@@ -360,7 +386,8 @@ def _indentation(lines: list[str], number: int, inside: set[int]) -> Mend | None
     moved_opener = _opener_moved(lines, number)
     if moved_opener is not None:
         return moved_opener
-    target = min(fits, key=lambda level: (abs(level - part.indent), level not in alike, -level))
+    own = part.key in known
+    target = min(fits, key=lambda n: (abs(n - part.indent), (n in settings) != own, n not in alike, -n))
     if target == part.indent:
         return None
     moved = target - part.indent

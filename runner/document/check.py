@@ -16,6 +16,7 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator, ValidationError
 from referencing import Registry, Resource
 
+from runner.catalog import PARTS
 from runner.document.places import Source, Where
 from runner.problem import Problem
 
@@ -49,13 +50,28 @@ def _schema_file(name: str) -> Schema:
     raise FileNotFoundError(f"schema/{name} is missing from this installation")
 
 
-def _referred(address: str) -> Resource[Schema]:
-    return Resource.from_contents(_schema_file(address.rpartition("/")[2]))
+@cache
+def _validator() -> Draft202012Validator:
+    """For files that name none but the three providers described by hand: nothing else is read."""
+    return Draft202012Validator(schema(), registry=Registry[Schema]())
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(schema(), registry=Registry[Schema](retrieve=_referred))  # type: ignore[call-arg]
+def _validator_of_all() -> Draft202012Validator:
+    """For files that name another provider."""
+    other = Resource[Schema].from_contents(_schema_file(PROVIDERS))
+    return Draft202012Validator(schema(), registry=Registry[Schema]().with_resource(other.id() or "", other).crawl())
+
+
+def _names_another(data: object) -> bool:
+    """Whether some part is done by a provider that stands in the other file."""
+    if not isinstance(data, dict):
+        return False
+    for part in PARTS:
+        group, default = cast("Schema", data).get(part), schema()["$defs"][part]["properties"]["provider"]["default"]
+        if isinstance(group, dict) and cast("Schema", group).get("provider", default) != default:
+            return True
+    return False
 
 
 @cache
@@ -231,4 +247,5 @@ _MISSING = object()
 
 def faults(data: object) -> list[ValidationError]:
     """What the schema refuses."""
-    return list(cast("Any", _validator()).iter_errors(data))
+    validator = _validator_of_all() if _names_another(data) else _validator()
+    return list(cast("Any", validator).iter_errors(data))

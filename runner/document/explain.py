@@ -101,6 +101,9 @@ class _Explainer(ValueProblems):
                 )
                 continue
             self._unknown_key(path, node, allowed, key)
+        if path and unknown and len(unknown) == len(group):
+            for name in node.get("required", []):
+                self._missing_is_said(path, name)
 
     def _unknown_provider(self, node: Schema, group: dict[str, Any]) -> bool:
         """Nobody knows which settings a provider has that does not exist."""
@@ -196,7 +199,9 @@ class _Explainer(ValueProblems):
             self._move(here, elsewhere)
         else:
             close = nearest(key, choices, 0.6) or nearest(key, list(allowed), 0.75)
-            other = None if close or self._foreign(path) else nearest(key, list(everywhere()), 0.8)
+            other = (
+                None if close or self._foreign(path) else nearest(key, list(everywhere()) if len(key) > 4 else [], 0.8)
+            )
             if close:
                 self._missing_is_said(path, close)
                 self._add_key(here, "unknown-key", f'{said} Did you mean "{close}"?')
@@ -210,6 +215,8 @@ class _Explainer(ValueProblems):
 
     def _stray_stage(self, path: Where, key: str) -> bool:
         """A stage that slid to the left edge of the file."""
+        if homes_of(key):
+            return False
         group = self._value(path)
         stages = settings_of(self._node(()), {}).get("stages", {})
         stage = cast("Schema", resolved(stages).get("additionalProperties", {}))

@@ -112,28 +112,6 @@ GONE: dict[str, str] = {
 }
 """Names from older guides that nothing took the place of, with what happens now."""
 
-VENDORS: dict[str, str] = {
-    "chatgpt": "openai",
-    "gpt": "openai",
-    "gpt-4": "openai",
-    "gpt-4o": "openai",
-    "open ai": "openai",
-    "claude": "anthropic",
-    "gemini": "google",
-    "bedrock": "aws_bedrock",
-    "grok": "xai",
-    "assembly": "assemblyai",
-    "assembly ai": "assemblyai",
-    "universal": "assemblyai",
-    "sonic": "cartesia",
-    "11labs": "elevenlabs",
-    "eleven labs": "elevenlabs",
-    "eleven": "elevenlabs",
-    "whisper": "openai",
-    "polly": "aws",
-}
-"""Other names of providers, of those that people know by their product."""
-
 OLD_VALUES: dict[str, dict[str, str]] = {
     "vad_force_turn_endpoint": {"true": "pipecat", "false": "assemblyai"},
 }

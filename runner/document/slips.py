@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from runner.document.lines import line_above, parts, without_comment
+from runner.document.lines import end_of_quote, line_above, parts, without_comment
 from runner.document.mend import Change, Mend, blanked
 
 _SIGN = re.compile(r"(?P<key>[A-Za-z_][\w-]*)\s*(?P<sign>=>|->|:=|=)\s*(?P<value>.*)$")
@@ -194,6 +194,43 @@ def first_without_dash(lines: list[str], number: int, inside: set[int]) -> Mend 
                     [Change(first, f"{' ' * head.indent}- {lines[first].strip()}", head.indent, 2)],
                     safe=True,
                 )
+    return None
+
+
+def quote_in_brackets(number: int, text: str, at: int) -> Mend | None:
+    """`['Land's End', RMA]` and `["Northwind", "RMA]`: what is wrong with the quotes of one item."""
+    position = at
+    while position < len(text):
+        char, before = text[position], text[position - 1 : position]
+        if char not in "\"'" or before not in ("[", "{", ",", " "):
+            position += 1
+            continue
+        end = end_of_quote(text, position)
+        if end is None:
+            stop = len(text.rstrip("]}"))
+            return Mend(
+                number,
+                position,
+                stop - position,
+                "unclosed-quote",
+                f"This text begins with a {char} that is never closed.",
+                f"Put another {char} at the end of the text.",
+                [Change(number, text[:stop] + char + text[stop:])],
+            )
+        if char == "'" and text[end + 1 : end + 2].isalpha():
+            stop = text.find("'", end + 1)
+            stop = stop if stop > 0 else end
+            whole = text[position + 1 : stop]
+            return Mend(
+                number,
+                end,
+                1,
+                "apostrophe",
+                "The apostrophe ends the text here, because the text began with a single quote.",
+                f'Put it in double quotes: "{whole}"',
+                [Change(number, f'{text[:position]}"{whole}"{text[stop + 1 :]}')],
+            )
+        position = end + 1
     return None
 
 

@@ -9,7 +9,8 @@ from jsonschema import ValidationError
 
 from runner.catalog import PARTS
 from runner.document.check import Schema, resolved, schema, schema_at, settings_of, types
-from runner.document.names import VENDORS, either, nearest, same_value, shown
+from runner.document.meant import LANGUAGES, choice_meant, duration_meant, number_meant, range_meant
+from runner.document.names import either, nearest, same_value, shown
 from runner.document.places import Source, Where
 from runner.problem import Problem
 
@@ -111,6 +112,8 @@ class ValueProblems:
         if "x-unit" in node:
             wanted = "a duration such as " + _example_value(node)
         if value is None:
+            if self._begins_broken(path):
+                return
             if path and (*path,) not in self.settled:
                 hint = (
                     "Write its settings below it, indented by two more spaces, or remove the line."
@@ -123,7 +126,7 @@ class ValueProblems:
             self._group_for_text(path, cast("dict[str, Any]", value), kinds, wanted)
         elif isinstance(value, list):
             hint = "Remove the - at the beginning of the lines below it." if "object" in kinds else ""
-            if kinds == ("string",):
+            if "string" in kinds:
                 hint = "Write one text, without [ ] and without -."
             self._add_key(path, "wrong-type", f"{name} must be {wanted}, not a list.", hint)
         else:
@@ -187,7 +190,7 @@ class ValueProblems:
             self.source.cure(path, "space-after-colon", place.value, f"{glued.group(1)}: {glued.group(2)}")
             return
         elif "object" in kinds and "boolean" not in kinds:
-            hint = "Write its settings below it, each on a line of its own, indented by two more spaces."
+            hint = self._first_setting(path, bare)
             wanted = "a group of settings" if kinds == ("object",) else wanted
         elif "boolean" in kinds:
             low, wanted = bare.lower(), "true or false"
@@ -198,21 +201,43 @@ class ValueProblems:
             if low in (*_YES, *_NO, "true", "false"):
                 self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         elif "number" in kinds or "integer" in kinds:
-            hint = _number_hint(bare, place.style == "quoted")
+            hint = number_meant(bare, place.style == "quoted")
             if hint and (place.style == "quoted" or re.fullmatch(r"[-+]?\d+,\d+", bare)):
                 self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         self._add_value(path, "wrong-type", f"{name} must be {wanted}, not {typed}.", hint)
+
+    def _first_setting(self, path: Where, text: str) -> str:
+        """What to write for a text where a group belongs: `stt: assemblyai`, `llm: temperature = 1`, `- bye`."""
+        known = settings_of(self._node(path), {})
+        sign = re.match(r"([A-Za-z_]\w*)\s*(?:=>|->|:=|=)\s*(\S.*)$", text)
+        if sign and sign.group(1) in known:
+            return f"There is no = in YAML. Write: {sign.group(1)}: {sign.group(2)}"
+        for name, node in known.items():
+            if text in resolved(node).get("enum", ()):
+                return f"Write {name}: {text} on the line below, indented by two more spaces."
+        data = cast("dict[str, Any]", self.data) if isinstance(self.data, dict) else {}
+        stages: Any = data.get("stages")
+        if "otherwise" in known and isinstance(stages, dict) and text in stages:
+            return f"Write when: and below it to: {text}. Or, to go there in any case: otherwise: {text}"
+        return "Write its settings below it, each on a line of its own, indented by two more spaces."
+
+    def _begins_broken(self, path: Where) -> bool:
+        """Whether the line below a name could not be read, so that nothing is known to be missing there."""
+        home = self.source.home(path)
+        line = self.source.place(path).key.line
+        following = next((n for n in range(line + 1, len(home.lines) + 1) if home.lines[n - 1].strip()), 0)
+        return following in home.broken
 
     def _enum(self, path: Where, error: ValidationError) -> None:
         choices = [str(choice) for choice in cast("list[Any]", error.validator_value)]
         value = str(error.instance)
         numbers = "integer" in types(self._node(path))
         close = same_value(value, choices) or (None if numbers else nearest(value, choices, 0.5))
+        close = choice_meant(value, choices) or close
         if path[-1:] == ("provider",):
-            close = next((name for name in choices if name == VENDORS.get(value.lower().strip())), close)
-            close = next((name for name in choices if value.lower() in name.split("_")), close)
+            close = close or next((name for name in choices if value.lower() in name.split("_")), None)
         said = f'{self._name(path)} cannot be "{shown(value)}".'
-        if others := _other_parts(path, value):
+        if not same_value(value, choices) and (others := _other_parts(path, value)):
             said, close = f'"{shown(value)}" does not do {path[0]}, but {either(others)}.', None
         if len(choices) == 1:
             self._add_value(path, "not-a-choice", f"{said} It can only be {choices[0]}.")
@@ -232,7 +257,7 @@ class ValueProblems:
             said = f"from {low} to {high}{unit}"
         else:
             said = f"at least {low}{unit}" if low is not None else f"at most {high}{unit}"
-        hint = _unit_meant(node, error.instance)
+        hint = range_meant(node, error.instance)
         self._add_value(path, "out-of-range", f"{self._name(path)} must be {said}, not {self._typed(path)}.", hint)
 
     def _pattern(self, path: Where, error: ValidationError) -> None:
@@ -240,7 +265,7 @@ class ValueProblems:
         typed = self._typed(path)
         if "x-unit" in node:
             plain = "seconds" if node["x-unit"] == "s" else "milliseconds"
-            meant = _duration_meant(typed)
+            meant = duration_meant(typed)
             self._add_value(
                 path,
                 "not-a-duration",
@@ -251,12 +276,14 @@ class ValueProblems:
             )
         else:
             says = node.get("x-says", "is not written as it should be")
+            code = LANGUAGES.get(typed.lower().partition("-")[0]) if path[-1:] == ("language",) else None
             self._add_value(
                 path,
                 "bad-text",
                 f"{self._name(path)} {says}, not {typed}.".replace(
                     ", and nothing else, not", ", and nothing else; this is"
                 ),
+                f'Did you mean "{code}"?' if code else "",
             )
 
     def _empty(self, path: Where, error: ValidationError) -> None:
@@ -324,51 +351,3 @@ def example_line(name: str, node: Schema | None) -> str:
         items = cast("list[Any]", value)
         return f"{name}: [{', '.join(map(str, items))}]" if all(isinstance(i, str) for i in items) else ""
     return f"{name}: {str(value).lower() if isinstance(value, bool) else value}"
-
-
-_UNITS = {
-    "ms": r"ms|msecs?|millis|milliseconds?",
-    "s": r"s|secs?|seconds?",
-    "m": r"m|mins?|minutes?",
-    "h": r"h|hrs?|hours?",
-}
-
-
-def _duration_meant(text: str) -> str:
-    """`15 minutes` -> `15m`, `1:30` -> `90s`, "" when it cannot be told."""
-    for unit, words in _UNITS.items():
-        found = re.fullmatch(rf"(\d+(?:[.,]\d+)?)\s*(?:{words})\.?", text.strip("\"' "), re.I)
-        if found:
-            return found.group(1).replace(",", ".") + unit
-    return ""
-
-
-def _unit_meant(node: Schema, value: float) -> str:
-    """What a plain number means, where it looks as if another unit was meant."""
-    unit, low, high = node.get("x-unit"), node.get("minimum"), node.get("maximum")
-    if unit == "ms" and low is not None and value < low and high is not None and low <= value * 1000 <= high:
-        return f'A plain number is milliseconds. Did you mean "{value:g}s"?'
-    if unit == "s" and high is not None and value > high and value / 1000 <= high:
-        return f'A plain number is seconds. Did you mean "{value:g}ms"?'
-    return ""
-
-
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
-
-def _number_hint(text: str, quoted: bool) -> str:
-    if text.lower() in _NUMBERS:
-        return f"In digits: {_NUMBERS.index(text.lower())}"
-    if re.fullmatch(r"[-+]?\d+(\.\d+)?\s*[,;]", text):
-        return f"Without the {'comma' if text.endswith(',') else 'semicolon'}: {text.rstrip(' ,;')}"
-    if re.fullmatch(r"[-+]?\d+(\.\d+)?", text):
-        if quoted:
-            return f"Without quotes: {text}"
-        if re.match(r"[-+]?0\d", text):
-            return f"Without the leading 0: {text.lstrip('0') or '0'}"
-        return ""
-    if re.fullmatch(r"\d+,\d+", text):
-        return f"With a point: {text.replace(',', '.')}"
-    if re.fullmatch(r"\d+(\.\d+)?\s*%", text):
-        return f"Write it as a part of 1: {float(text.rstrip('% ')) / 100:g}"
-    return "Digits only, without a unit." if text[:1].isdigit() else ""

@@ -14,7 +14,7 @@ from runner.problem import print_problems
 BAD = Path(__file__).parents[1] / "examples" / "bad"
 FILES = sorted(BAD.glob("*.yaml"))
 JARGON = re.compile(
-    r"mapping|scalar|token|object|array|string|property|schema|node\b|type=|traceback|dict\b|None\b", re.I
+    r"mapping|scalar|token|object|array|string|property|schema|node\b|type=|traceback|\bdict\b|None\b", re.I
 )
 
 
@@ -35,8 +35,8 @@ def test_fault_is_answered_word_for_word(file: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_no_fault_is_answered_in_jargon(file: Path) -> None:
     for problem in answer(file)[0].problems:
-        assert not JARGON.search(problem.message), problem.message
-        assert not JARGON.search(problem.hint), problem.hint
+        for said in (problem.message, problem.hint):
+            assert not JARGON.search(re.sub(r"\w+[_-]\w+", "", said)), said
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -49,7 +49,7 @@ def test_only_warnings_leave_a_definition(file: Path) -> None:
 
 def test_every_answer_belongs_to_a_fault() -> None:
     assert {file.stem for file in BAD.glob("*.expected")} == {file.stem for file in FILES}
-    assert len(FILES) >= 39
+    assert sum(len(load(file, env={}).problems) == 1 for file in FILES) >= 150
 
 
 def test_no_answer_repeats_a_pasted_key() -> None:

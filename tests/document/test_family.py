@@ -408,7 +408,7 @@ def test_set_goes_over_the_whole_family_and_cannot_exchange_it(tmp_path: Path) -
     assert made.llm.settings["model"] == "gpt-4.1"
     assert made.stt.settings["keyterms"] == ("Acme",)
     assert [p.message for p in load(file, env={}, settings={"stt.mode": "fast"}).problems] == [
-        '--set stt.mode=fast: "mode" cannot be "fast".'
+        '--set stt.mode=fast: "mode" cannot be "fast". Did you mean "min_latency"?'
     ]
     assert [p.message for p in load(file, env={}, settings={"extends": "x.yaml"}).problems] == [
         "--set extends=x.yaml: what an agent extends is said in its file alone."

@@ -112,7 +112,7 @@ def test_setting_given_is_read_like_the_file() -> None:
 @pytest.mark.parametrize(
     ("where", "value", "message"),
     [
-        ("stt.mode", "fast", '--set stt.mode=fast: "mode" cannot be "fast".'),
+        ("stt.mode", "fast", '--set stt.mode=fast: "mode" cannot be "fast". Did you mean "min_latency"?'),
         ("stt.mood", "1", '--set stt.mood=1: "mood" is not a setting of stt. Did you mean "mode"?'),
         ("llm.temperature", "9", '--set llm.temperature=9: "temperature" must be from 0 to 2, not 9.'),
         ("name.first", "x", '--set name.first=x: "name" has no settings of its own.'),

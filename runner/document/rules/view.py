@@ -12,6 +12,7 @@ from typing import Any, cast
 from runner.catalog import Part
 from runner.definition import BACK
 from runner.document.check import Schema, inside, resolved, schema, settings_of
+from runner.document.names import homes_of
 from runner.document.places import Source, Spot, Where
 
 Group = dict[str, Any]
@@ -109,7 +110,8 @@ class Agent:
         """Whether a stage stands outside of `stages`; which names exist is not known then."""
         known = settings_of(schema(), self.data)
         return any(
-            name not in known and group_of(value).keys() & {"say", "next", "end"} for name, value in self.data.items()
+            name not in known and not homes_of(name) and group_of(value).keys() & {"say", "next", "end"}
+            for name, value in self.data.items()
         )
 
     @property
@@ -117,7 +119,11 @@ class Agent:
         """Whether a way out does not say where it leads."""
         lists = [self.data.get("anywhere"), *(stage.get("next") for stage in self.stages.values())]
         items = [group_of(item) for each in lists for item in list_of(each)]
-        return any("to" not in item and "otherwise" not in item for item in items)
+        lost = any(
+            one.keys() & {"when", "to", "otherwise"} or isinstance(one.get("next"), dict)
+            for one in self.stages.values()
+        )
+        return lost or any("to" not in item and "otherwise" not in item for item in items)
 
     def reached(self) -> set[str]:
         """The stages a call can get to."""
