@@ -271,6 +271,16 @@ CASES: dict[str, tuple[str, str]] = {
         "turns: {stop: smart_turn, smart_turn: false}\n",
         "turns: {stop: smart_turn}\n",
     ),
+    # settings that belong together
+    "unknown-voice": (
+        f"voices: {{maya: {VOICE}}}\ntts: {{voice: mayo}}\n",
+        f"voices: {{maya: {VOICE}}}\ntts: {{voice: maya}}\n" + stage("    say: x\n    tts: {voice: " + VOICE + "}\n"),
+    ),
+    "own-turns": (
+        "stt: {turn_detection: assemblyai}\nturns: {start: [vad]}\n",
+        "stt: {turn_detection: assemblyai}\nturns: {mute: [tools]}\n",
+    ),
+    "made-with": (stage("    say: x\n    llm: {max_retries: 1}\n"), stage("    say: x\n    llm: {timeout: 1s}\n")),
     # what is heard
     "written-style": (
         stage("    prompt: Answer with bullet points.\n"),

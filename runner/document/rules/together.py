@@ -1,0 +1,82 @@
+"""Rules about settings that belong together: a voice and its name, turn taking and who does it, a stage and its service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from runner.catalog import PROVIDERS, Part
+from runner.document.names import closest, shown
+from runner.document.rules.rule import Hit, Rule
+from runner.document.rules.view import Agent, group_of
+
+_ID = re.compile(r"\S{16,}")
+"""What can be the id of a voice: vendors make them long and without spaces."""
+
+
+def _unknown_voice(agent: Agent) -> Iterator[Hit]:
+    names = list(group_of(agent.data.get("voices")))
+    if not names:
+        return
+    voices = {("tts", "voice"): group_of(agent.data.get("tts")).get("voice")} | {
+        ("stages", name, "tts", "voice"): group_of(stage.get("tts")).get("voice")
+        for name, stage in agent.stages.items()
+    }
+    for path, voice in voices.items():
+        if isinstance(voice, str) and voice not in names and not _ID.fullmatch(voice):
+            close = closest(voice, names)
+            if not close and group_of(agent.data.get("tts")).get("provider", "cartesia") != "cartesia":
+                continue  # other vendors' own names can be short
+            guess = f' Did you mean "{close}"?' if close else ""
+            yield Hit(path, {"voice": shown(voice), "guess": guess, "names": ", ".join(names)}, "value")
+
+
+def _own_turns(agent: Agent) -> Iterator[Hit]:
+    if agent.turn_detection == "assemblyai":
+        turns = group_of(agent.data.get("turns"))
+        for name in ("start", "stop"):
+            if name in turns:
+                yield Hit(("turns", name), {"name": name})
+
+
+def _made_with(agent: Agent) -> Iterator[Hit]:
+    """Settings that OpenAI's or Cartesia's service is made with, in a stage."""
+    parts: tuple[Part, ...] = ("llm", "tts")
+    for part in parts:
+        for path, own, whole in agent.services(part):
+            provider = PROVIDERS[part, str(whole.get("provider", "openai" if part == "llm" else "cartesia"))]
+            for name in own if len(path) > 1 else ():
+                if name in provider.fields and provider.fields[name].when == "next call":
+                    yield Hit((*path, name), {"name": name, "part": part})
+
+
+RULES = (
+    Rule(
+        "unknown-voice",
+        "error",
+        "tts.voice",
+        'There is no voice "{voice}" below voices:.{guess}',
+        "The voices are: {names}. An id works too.",
+        "the rules of the agent file (README, voices)",
+        _unknown_voice,
+    ),
+    Rule(
+        "own-turns",
+        "warning",
+        "turns.start and turns.stop",
+        '"{name}" has no effect while turn_detection is assemblyai.',
+        "Remove it, or use turn_detection: pipecat.",
+        "Pipecat 1.14, ExternalUserTurnStrategies: the service's turns replace the local ones",
+        _own_turns,
+    ),
+    Rule(
+        "made-with",
+        "error",
+        "llm and tts of a stage",
+        '"{name}" cannot change from stage to stage: the service is made with it when a call begins.',
+        "Set it under {part} at the top of the file, for the whole call.",
+        "Pipecat 1.14, the constructors of OpenAILLMService and CartesiaTTSService",
+        _made_with,
+    ),
+)
+"""The table of the rules about settings that belong together."""
