@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, ValidationError
-from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
 
 from runner.catalog import PARTS
 from runner.document.places import Source, Where
@@ -53,14 +53,14 @@ def _schema_file(name: str) -> Schema:
 @cache
 def _validator() -> Draft202012Validator:
     """For files that name none but the three providers described by hand: nothing else is read."""
-    return Draft202012Validator(schema(), registry=Registry[Schema]())
+    return Draft202012Validator(schema(), registry=EMPTY_REGISTRY)
 
 
 @cache
 def _validator_of_all() -> Draft202012Validator:
     """For files that name another provider."""
-    other = Resource[Schema].from_contents(_schema_file(PROVIDERS))
-    return Draft202012Validator(schema(), registry=Registry[Schema]().with_resource(other.id() or "", other).crawl())
+    other = DRAFT202012.create_resource(_schema_file(PROVIDERS))
+    return Draft202012Validator(schema(), registry=EMPTY_REGISTRY.with_resource(other.id() or "", other).crawl())
 
 
 def _names_another(data: object) -> bool:
