@@ -64,12 +64,13 @@ def _validator_of_all() -> Draft202012Validator:
 
 
 def _names_another(data: object) -> bool:
-    """Whether some part is done by a provider that stands in the other file."""
+    """Whether some part is done by a provider that stands in the other file, or is no group, so that it could be."""
     if not isinstance(data, dict):
         return False
     for part in PARTS:
-        group, default = cast("Schema", data).get(part), schema()["$defs"][part]["properties"]["provider"]["default"]
-        if isinstance(group, dict) and cast("Schema", group).get("provider", default) != default:
+        default = schema()["$defs"][part]["properties"]["provider"]["default"]
+        group = cast("Schema", data).get(part, {})
+        if not isinstance(group, dict) or cast("Schema", group).get("provider", default) != default:
             return True
     return False
 

@@ -79,6 +79,11 @@ def test_mistake_is_one_problem_at_its_place(text: str, line: int, column: int, 
     assert [found[:3] for found in problems(text)] == [(line, column, said)]
 
 
+@pytest.mark.parametrize("value", ["deepgram", "[deepgram]", "", "{provider: 3}", "{provider: [deepgram]}"])
+def test_part_that_is_no_group_or_names_no_provider_is_one_problem(value: str) -> None:
+    assert len(problems(f"stt: {value}\n")) == 1
+
+
 def test_pasted_key_is_sent_to_the_variable_of_its_provider() -> None:
     ((_, _, _, hint),) = problems("llm:\n  provider: groq\n  api_key: sk-1\n")
     assert "GROQ_API_KEY=..." in hint
