@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from runner.document.lines import BLOCK, block_lines, end_of_quote, line_above, parts, said, without_comment
 from runner.document.mend import Change, Mend, blanked, quoted
-from runner.document.slips import first_without_dash, in_brackets, quote_in_brackets, slip
+from runner.document.slips import FAR, first_without_dash, in_brackets, quote_in_brackets, slip
 
 _BARE_KEY = re.compile(r"(?P<key>[A-Za-z_][\w-]*):(?P<rest>[^\s/:].*)$")
 
@@ -169,9 +169,12 @@ def _reserved(number: int, line: str, fault: Fault) -> Mend | None:
 
 def _brackets(lines: list[str], fault: Fault) -> Mend:
     start = min(fault.context_line if fault.context_line is not None else fault.line, len(lines) - 1)
+    at = fault.context_column or 0
+    if lines[start][at : at + 1] not in ("[", "{"):
+        start, at = _last_open(lines, start) or (start, at)
     line = lines[start]
     part = parts(line)
-    opening = line[fault.context_column or 0 : (fault.context_column or 0) + 1] or "["
+    opening = line[at : at + 1] or "["
     closing = {"[": "]", "{": "}"}.get(opening, "]")
     text = without_comment(line).rstrip()
     inner = quote_in_brackets(start, text, part.value_at)
@@ -191,7 +194,7 @@ def _brackets(lines: list[str], fault: Fault) -> Mend:
     if text.count(opening) > text.count(closing):
         return Mend(
             start,
-            fault.context_column or 0,
+            at,
             1,
             "unclosed-bracket",
             f"This {opening} is never closed.",
@@ -207,6 +210,16 @@ def _brackets(lines: list[str], fault: Fault) -> Mend:
         "Put each text in double quotes, or write each one on a line of its own.",
         [quoted(start, line, part.value_at, part.value) if part.value else blanked(start, line)],
     )
+
+
+def _last_open(lines: list[str], number: int) -> tuple[int, int] | None:
+    """Line and column of the bracket above that is open at the end of its line."""
+    for n in range(number, max(-1, number - FAR), -1):
+        text = without_comment(lines[n])
+        for opening, closing in ("{}", "[]"):
+            if text.count(opening) > text.count(closing):
+                return n, text.find(opening)
+    return None
 
 
 def _quote_where_it_began(lines: list[str], fault: Fault) -> Mend | None:
