@@ -6,18 +6,28 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from runner.cli import main
 from runner.document.load import load
 from tests.running import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+ALL_BLOCKS = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+BLOCKS = [block for block in ALL_BLOCKS if not block.startswith("# .pre-commit-config")]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_every_yaml_block_is_an_agent_without_problems(block: str, tmp_path: Path) -> None:
     loaded = load(tmp_path / "agent.yaml", text=block)
     assert [problem.message for problem in loaded.problems] == []
+
+
+def test_the_hook_for_teams_calls_a_command_that_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = [block for block in ALL_BLOCKS if block not in BLOCKS]
+    entry = yaml.safe_load(block)["repos"][0]["hooks"][0]["entry"]
+    assert main([*entry.split()[1:-1], str(PROJECT / "agents")]) == 0
+    assert "no problems" in capsys.readouterr().out
 
 
 def test_the_readme_has_two_setup_commands() -> None:

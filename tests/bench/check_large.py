@@ -103,7 +103,9 @@ def main() -> None:
     for title, text in (("right", large()), ("a mistake in every stage", large(fault=True))):
         bare, whole = ratio(text)
         lines = text.count("\n")
-        print(f"{lines} lines, {title}: bare {bare * 1000:.0f} ms, check {whole * 1000:.0f} ms, {whole / bare:.2f} times")
+        print(
+            f"{lines} lines, {title}: bare {bare * 1000:.0f} ms, check {whole * 1000:.0f} ms, {whole / bare:.2f} times"
+        )
     seconds, memory = folder_seconds()
     print(f"200 agents in a folder: {seconds:.2f} s, at most {memory / 2**20:.0f} MB")
 

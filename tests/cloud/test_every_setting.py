@@ -7,7 +7,7 @@ The services are those of a call, connected to the emulators without a pipeline 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -250,7 +250,7 @@ def test_wrong_value_is_refused_at_its_line(part: str, name: str, value: str) ->
 
 
 @asynccontextmanager
-async def ear(made: AgentDefinition, emulator: AssemblyAIEmulator, rate: int = 16000) -> AsyncIterator[Any]:
+async def ear(made: AgentDefinition, emulator: AssemblyAIEmulator, rate: int = 16000) -> AsyncGenerator[Any]:
     """The ear of a call, connected; `rate` is that of the caller's sound."""
     service: Any = services.build_stt(at(made, "stt", emulator.url), KEYS, Here())
     service._sample_rate = service._init_sample_rate or rate
@@ -343,7 +343,7 @@ async def test_sound_is_really_sent_at_the_rate_of_the_file(wanted: int, comes: 
 
 
 @asynccontextmanager
-async def mind(made: AgentDefinition, emulator: OpenAIEmulator) -> AsyncIterator[Any]:
+async def mind(made: AgentDefinition, emulator: OpenAIEmulator) -> AsyncGenerator[Any]:
     service: Any = services.build_llm(at(made, "llm", emulator.url), KEYS, Here())
     try:
         yield service
@@ -428,7 +428,7 @@ async def test_what_goes_past_pipecat_changes_with_the_next_request_and_rests_ag
 
 
 @asynccontextmanager
-async def voice(made: AgentDefinition, emulator: CartesiaEmulator) -> AsyncIterator[Any]:
+async def voice(made: AgentDefinition, emulator: CartesiaEmulator) -> AsyncGenerator[Any]:
     service: Any = services.build_tts(at(made, "tts", emulator.url), KEYS, Here())
     service._sample_rate = service._output_sample_rate = made.audio.out_sample_rate
     await service._connect_websocket()
