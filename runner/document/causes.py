@@ -251,7 +251,8 @@ def _second_colon(lines: list[str], fault: Fault, number: int, inside: set[int],
     if above is None:
         return _unknown(number, line)
     before = parts(lines[above])
-    if above not in inside and before.key is None and before.start == part.start:
+    alone = re.fullmatch(r"[A-Za-z_][\w-]*", lines[above].strip()) and part.start > before.start
+    if above not in inside and before.key is None and (before.start == part.start or alone):
         return slip(lines, above, known) or _no_colon(lines, above, known)
     if " " in (part.key or "").strip() and part.start > before.start:
         colon = key_colon if key_colon >= 0 else fault.column

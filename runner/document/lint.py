@@ -44,6 +44,9 @@ RULES: tuple[Rule, ...] = (
     *spoken.RULES,
 )
 
+DOUBTFUL = frozenset({"unreachable", "no-way-out", "back-from-nowhere", "unused-variable", "waits-without-prompt"})
+"""Rules that see what is missing: a misspelled name elsewhere is the more likely cause, so they wait until there is none."""
+
 
 def lint(
     source: Source, data: object, variables: Mapping[str, str], prompts: Mapping[Where, tuple[Path, str]]

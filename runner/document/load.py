@@ -12,7 +12,7 @@ from runner.document.check import faults, fit
 from runner.document.explain import explain
 from runner.document.family import read_family
 from runner.document.folder import Folder
-from runner.document.lint import lint
+from runner.document.lint import DOUBTFUL, lint
 from runner.document.make import made
 from runner.document.places import Cure, Source
 from runner.document.prompt_files import prompt_texts
@@ -114,7 +114,7 @@ def _causes(source: Source, found: list[Problem], advice: list[Problem]) -> list
         found, advice = [problem for problem in found if problem.code != "missing"], []
     refused = {(problem.file, problem.line) for problem in found}
     around = {problem.path.rpartition(".")[0] for problem in found} - {""}
-    advice = [p for p in advice if p.path not in around]
+    advice = [p for p in advice if p.path not in around and not (found and p.code in DOUBTFUL)]
     found = found + [p for p in advice if p.is_error or (p.file, p.line) not in refused]
     broken = {(one.file, line) for one in source.family() for line in one.broken}
     found = [p for p in found if (p.file, p.line) not in broken and (p.is_error or not broken)]

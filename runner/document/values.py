@@ -8,7 +8,7 @@ from typing import Any, cast
 from jsonschema import ValidationError
 
 from runner.catalog import PARTS
-from runner.document.check import Schema, resolved, schema, schema_at, settings_of, types
+from runner.document.check import Schema, duration, resolved, schema, schema_at, settings_of, types
 from runner.document.meant import LANGUAGES, choice_meant, duration_meant, number_meant, range_meant
 from runner.document.names import either, nearest, same_value, shown
 from runner.document.places import Source, Where
@@ -128,6 +128,8 @@ class ValueProblems:
             hint = "Remove the - at the beginning of the lines below it." if "object" in kinds else ""
             if "string" in kinds:
                 hint = "Write one text, without [ ] and without -."
+            if path == ("stages",):
+                hint = "Write the name of each stage with a colon, for example hello: and its settings below, indented."
             self._add_key(path, "wrong-type", f"{name} must be {wanted}, not a list.", hint)
         else:
             self._text_for_other(path, kinds, name, wanted)
@@ -166,6 +168,8 @@ class ValueProblems:
         if "array" in kinds:
             inner = typed.strip("()[]{} ;,") or typed
             hint = f"Write: {path[-1]}: [{inner}]" if isinstance(path[-1], str) else ""
+            if place.last_line > place.value.line and place.style == "plain":
+                hint = "Begin each item with a - and a space."
             if path[-1] == "next" and typed.lower() in ("end", "none", "nothing", "hangup", "stop"):
                 hint = "If the call ends here, write: end: true"
             if (
@@ -202,18 +206,26 @@ class ValueProblems:
                 self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         elif "number" in kinds or "integer" in kinds:
             hint = number_meant(bare, place.style == "quoted")
+            if not hint and isinstance(path[-1], str) and not re.search(r"\d", bare):
+                hint = f"For example: {example_line(path[-1], self._node(path))}"
             if hint and (place.style == "quoted" or re.fullmatch(r"[-+]?\d+,\d+", bare)):
                 self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         self._add_value(path, "wrong-type", f"{name} must be {wanted}, not {typed}.", hint)
 
     def _first_setting(self, path: Where, text: str) -> str:
         """What to write for a text where a group belongs: `stt: assemblyai`, `llm: temperature = 1`, `- bye`."""
-        known = settings_of(self._node(path), {})
-        sign = re.match(r"([A-Za-z_]\w*)\s*(?:=>|->|:=|=)\s*(\S.*)$", text)
-        if sign and sign.group(1) in known:
-            return f"There is no = in YAML. Write: {sign.group(1)}: {sign.group(2)}"
-        for name, node in known.items():
-            if text in resolved(node).get("enum", ()):
+        around = self._node(path)
+        known = settings_of(around, {})
+        sign = re.match(r"([A-Za-z_]\w*)\s*(=>|->|:=|=)\s*(\S.*)$", text)
+        if sign and (sign.group(1) in known or isinstance(around.get("additionalProperties"), dict)):
+            return f"A colon belongs where {sign.group(2)} stands. Write: {sign.group(1)}: {sign.group(3)}"
+        word, _, rest = text.partition(" ")
+        close = nearest(word, list(known), 0.7) if rest else None
+        if close:
+            return f"Write: {close}: {rest}"
+        for name, part in known.items():
+            node = resolved(part)
+            if text in node.get("enum", ()) or ("x-unit" in node and duration(text, node["x-unit"]) is not None):
                 return f"Write {name}: {text} on the line below, indented by two more spaces."
         data = cast("dict[str, Any]", self.data) if isinstance(self.data, dict) else {}
         stages: Any = data.get("stages")
