@@ -7,7 +7,8 @@ The services are those of a call, connected to the emulators without a pipeline 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +29,11 @@ from runner.compiler.turns import user_params
 from runner.definition import AgentDefinition
 from runner.document.load import load
 from runner.effective import Effective, change, effective
+from runner.live.daily_room import create_room
 from runner.problem import Problem
-from tests.cloud.vendors import KEYS
-from tests.emulators import AssemblyAIEmulator, CartesiaEmulator, OpenAIEmulator, until
+from tests.caller import Caller
+from tests.cloud.vendors import KEYS, Vendors
+from tests.emulators import AssemblyAIEmulator, CartesiaEmulator, DailyEmulator, OpenAIEmulator, until
 
 VOICE = "5345cf08-6f37-424d-a5d9-8ae1101b9377"
 
@@ -537,3 +540,159 @@ def test_wrong_value_of_turn_taking_is_refused(text: str) -> None:
     made, problems = read(f"turns:\n  {text}\n")
     assert made is None
     assert [problem.line for problem in problems] == [3]
+
+
+# sound and rooms
+
+
+async def test_telephone_rates_hold_on_both_wires_whatever_the_client_sends(
+    call: Callable[[str], Caller], vendors: Vendors
+) -> None:
+    """The caller of the tests sends 16000 Hz."""
+    vendors.mind.reply("I see.")
+    async with call("telephone") as caller:
+        await vendors.hear(caller, "I want my money back.")
+        await caller.wait_for_agent_words("I see.")
+        heard = vendors.ears.session.audio_seconds
+        lasted = time.monotonic() - vendors.ears.session.opened_at
+    assert vendors.ears.session.query["sample_rate"] == "8000"
+    assert heard == pytest.approx(lasted, abs=1.0), "as long as the call, neither stretched nor cut"
+    assert vendors.ears.session.finals == ["I want my money back."]
+    assert {m.body["output_format"]["sample_rate"] for m in vendors.voice.session.received} == {8000}
+    assert {sound.rate for sound in caller.voice_after(0)} == {8000}
+
+
+async def test_room_is_made_as_the_file_says() -> None:
+    made = agent(
+        "daily: {expires_in: 30m, privacy: public, geo: eu-central-1, max_participants: 2, eject_at_room_exp: false,"
+        " enable_chat: true, enable_prejoin_ui: true, start_video_off: false, caller_name: Customer}\n"
+    )
+    async with DailyEmulator() as daily:
+        before = int(time.time())
+        _, _, token = await create_room("a-key", made.daily, api_url=daily.url)
+    (room,) = daily.created
+    assert room.privacy == "public"
+    properties = dict(room.properties)
+    for exp in (properties.pop("exp"), daily.tokens[token]["exp"]):
+        assert before + 1800 <= exp <= before + 1830
+    assert properties == {
+        "geo": "eu-central-1",
+        "max_participants": 2,
+        "eject_at_room_exp": False,
+        "enable_chat": True,
+        "enable_prejoin_ui": True,
+        "start_video_off": False,
+        "enable_emoji_reactions": False,
+    }
+    assert daily.tokens[token]["user_name"] == "Customer"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("audio: {in_sample_rate: 48000}", "audio: {out_sample_rate: 22050}", "audio: {in_encoding: mulaw}"),
+        *(
+            "daily: {expires_in: 30}",
+            "daily: {privacy: secret}",
+            "daily: {geo: Europe}",
+            "daily: {max_participants: 1}",
+        ),
+        *("daily: {dial_in: true}", "daily: {enable_dialout: true}", "daily: {enable_recording: cloud}"),
+        *("daily: {display_name: ''}", "reload: sometimes", "voices: {maya: ''}", "voices: {'ma ya': x}"),
+    ],
+)
+def test_wrong_value_of_sound_rooms_and_saves_is_refused(text: str) -> None:
+    made, problems = read(text + "\n")
+    assert made is None
+    assert [problem.line for problem in problems] == [2]
+
+
+NOT_YET = {
+    "tools": "tools: {a: {}}",
+    "memory": "memory: {key: caller.number}",
+    "records": "records: {webhook: 'https://example.com'}",
+    "transcript": "transcript: true",
+    "record": "record: true",
+    "fallback": "fallback: {llm: {provider: anthropic}}",
+    "on_trouble": "on_trouble: Sorry.",
+    "speakers": "speakers: {A: caller}",
+    "languages": "languages: {es: {voice: x}}",
+    "stages.one.tools": "stages: {one: {prompt: x, tools: [a]}}",
+    "stages.one.turns": "stages: {one: {prompt: x, turns: {barge_in: false}}}",
+    "stages.one.next[0].tool": "stages: {one: {prompt: x, next: [{tool: a, to: one}]}}",
+    "daily.dial_in": "daily: {dial_in: {}}",
+    "daily.dial_out": "daily:\n  dial_out:",
+    "daily.transcription": "daily: {transcription: true}",
+    "llm.tools": "llm: {tools: [a]}",
+}
+
+
+@pytest.mark.parametrize("path", NOT_YET)
+def test_what_is_not_there_yet_says_so_and_is_never_ignored(path: str) -> None:
+    made, problems = read(NOT_YET[path] + "\n")
+    assert made is None
+    (problem,) = [problem for problem in problems if problem.code == "not-yet"]
+    assert problem.path == path
+    assert problem.message.startswith(f'"{path.rpartition(".")[2]}" is not there yet: ')
+    assert not [other for other in problems if "Did you mean" in other.message]
+
+
+def test_nobody_is_led_to_a_name_that_is_not_there_yet() -> None:
+    for typed in ("tool", "memories", "recrod", "fallbacks", "dial-inn"):
+        said = " ".join(problem.message for problem in read(f"{typed}: x\n")[1])
+        assert not [name for name in NOT_YET if f'Did you mean "{name}"' in said], typed
+
+
+# names of older guides
+
+OLDER: dict[str, tuple[str, str]] = {
+    "stt: {min_end_of_turn_silence_when_confident: 300}": ("stt", "min_turn_silence"),
+    "stt: {speech_model: u3-rt-pro}": ("stt", "model"),
+    "stt: {keyterms_prompt: [a]}": ("stt", "keyterms"),
+    "stt: {prompt: Shoes.}": ("stt", "about"),
+    "stt: {vad_force_turn_endpoint: false}": ("stt", "turn_detection"),
+    "stt: {language_code: es}": ("stt", "language_codes"),
+    "tts: {voice_id: abc}": ("tts", "voice"),
+    "tts: {model_id: sonic-3}": ("tts", "model"),
+    "turns: {should_interrupt: false}": ("turns", "barge_in"),
+    "turns: {allow_interruptions: true}": ("turns", "barge_in"),
+    "turns: {user_idle_timeout: 8}": ("turns", "idle"),
+    "turns: {user_mute_strategies: [x]}": ("turns", "mute"),
+    "turns: {user_speech_timeout: 0.6}": ("turns", "speech_timeout"),
+    "allow_interruptions: true": ("turns", "barge_in"),
+    "stt: {should_interrupt: true}": ("turns", "barge_in"),
+    "voice_id: abc": ("tts", "voice"),
+    "audio: {audio_in_sample_rate: 8000}": ("audio", "in_sample_rate"),
+    "audio_out_sample_rate: 8000": ("audio", "out_sample_rate"),
+    "daily: {room_exp_duration: 2}": ("daily", "expires_in"),
+    "system_prompt: Hi": ("an agent", "prompt"),
+}
+GONE = (
+    *("vad_enabled: true", "vad_analyzer: x", "vad_audio_passthrough: true", "transcription_enabled: true"),
+    *("turns: {vad_enabled: true}", "stt: {connection_params: {}}", "tts: {params: {speed: 1}}"),
+    *(
+        "tts: {cartesia_version: x}",
+        "enable_metrics: true",
+        "daily: {room_url: x}",
+        "turns: {interruption_strategies: []}",
+    ),
+    *("stt: {formatted_finals: true}", "llm: {top_k: 5}", "tts: {aggregate_sentences: true}"),
+)
+
+
+@pytest.mark.parametrize("text", OLDER)
+def test_older_name_is_answered_with_the_one_of_today(text: str) -> None:
+    problems = [problem for problem in read(text + "\n")[1] if problem.code in ("unknown-key", "wrong-level")]
+    assert len(problems) == 1
+    group, name = OLDER[text]
+    assert f'called "{name}"' in problems[0].message or f'called "{name}"' in problems[0].hint, problems[0]
+    if not text.startswith((group, "system_prompt")):
+        assert f"under {group}" in problems[0].message
+
+
+@pytest.mark.parametrize("text", GONE)
+def test_older_name_that_nothing_replaces_is_answered_with_what_to_do(text: str) -> None:
+    (problem,) = read(text + "\n")[1]
+    assert problem.code == "gone"
+    assert problem.is_error
+    assert len(problem.message.partition(". ")[2]) > 15
