@@ -43,23 +43,17 @@ async def test_file_that_takes_no_saves_is_not_looked_at_again_either(tmp_path: 
     assert next(iter(agents)).version == 1
 
 
-def test_save_that_is_not_applied_is_told(tmp_path: Path) -> None:
-    _, file = opened(tmp_path, "off")
+def test_what_becomes_of_a_save_is_told(tmp_path: Path) -> None:
+    for mode in ("off", "next-call"):
+        (tmp_path / mode).mkdir()
+        opened(tmp_path / mode, mode)[1].rename(tmp_path / f"{mode}.yaml")
     with Running(
-        file, "--no-browser", "--port", free_port(), *Ports.free().arguments, cwd=tmp_path, env=KEYS
+        tmp_path, "--no-browser", "--port", free_port(), *Ports.free().arguments, cwd=tmp_path, env=KEYS
     ) as running:
         running.wait_for("ready")
-        file.write_text("prompt: Be brief.\n")
-        told = running.wait_for("[saved]")
-    assert told.endswith("[saved] agent: not applied, its file says reload: off. Start runner again to use it.")
-
-
-def test_save_for_the_next_call_says_so(tmp_path: Path) -> None:
-    _, file = opened(tmp_path, "next-call")
-    with Running(
-        file, "--no-browser", "--port", free_port(), *Ports.free().arguments, cwd=tmp_path, env=KEYS
-    ) as running:
-        running.wait_for("ready")
-        file.write_text("prompt: Be brief.\nreload: next-call\n")
-        running.wait_for("is now version 2")
-        assert "from the next call" in running.wait_for("prompt")
+        (tmp_path / "off.yaml").write_text("prompt: Be brief.\n")
+        told = running.wait_for("[saved] off")
+        (tmp_path / "next-call.yaml").write_text("prompt: Be brief.\nreload: next-call\n")
+        running.wait_for("[saved] next-call is now version 2")
+        assert "from the next call" in running.wait_for("prompt: ")
+    assert told.endswith(": not applied, its file says reload: off. Start runner again to use it.")
