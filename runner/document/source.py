@@ -252,21 +252,21 @@ class _Reader:
         return root
 
     def _node(self, event: Any) -> _Node:
-        spot = self._spot(event.start_mark, event.end_mark)
+        start, end = event.start_mark, event.end_mark
+        spot = self._spot(start, end)
         if isinstance(event, yaml.AliasEvent):
-            target = self.anchors.get(event.anchor)
-            return _Node(
-                "empty", spot, alias=str(event.anchor), target=target, circle=target is not None and target.open
-            )
+            anchor = str(event.anchor)
+            target = self.anchors.get(anchor)
+            return _Node("empty", spot, alias=anchor, target=target, circle=target is not None and target.open)
         if isinstance(event, yaml.ScalarEvent):
             style: Style = "block" if event.style in ("|", ">") else "quoted" if event.style in ("'", '"') else "plain"
             value: str = event.value
             if style == "plain" and value in _EMPTY:
                 style = "empty"
             typed = value
-            if style == "quoted" and event.start_mark.line == event.end_mark.line:
+            if style == "quoted" and start.line == end.line:
                 typed = self.source.lines[spot.line - 1][spot.column - 1 : spot.column - 1 + spot.length]
-            node = _Node(style, spot, value, typed, event.end_mark.line + (1 if event.end_mark.column else 0))
+            node = _Node(style, spot, value, typed, end.line + (1 if end.column else 0))
         else:
             node = _Node(
                 "group" if isinstance(event, yaml.MappingStartEvent) else "list", spot, flow=bool(event.flow_style)
