@@ -61,9 +61,9 @@ def test_no_answer_repeats_a_pasted_key() -> None:
 def written(folder: Path, content: bytes) -> tuple[Loaded, float]:
     file = folder / "agent.yaml"
     file.write_bytes(content)
-    began = time.perf_counter()
+    began = time.process_time()  # of this process: a busy machine is no fault of the reader's
     loaded = load(file, env={})
-    return loaded, time.perf_counter() - began
+    return loaded, time.process_time() - began
 
 
 def test_huge_file_is_refused_unread(tmp_path: Path) -> None:
