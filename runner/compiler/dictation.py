@@ -59,6 +59,7 @@ _DAY_WORDS = (
 )
 _DAY = rf"(?:(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th|\.)?|{_DAY_WORDS})"
 _UNIT = "one|two|three|four|five|six|seven|eight|nine"
+_EINHEIT = "eins|zwei|drei|vier|fünf|sechs|sieben|acht|neun"
 _TEEN = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _YEAR = (
@@ -71,11 +72,11 @@ _DATES = re.compile(
     r"|(?:1[89]|20)\d\d-\d\d-\d\d)$"
 )
 
-_DIGITS = {word: str(value) for value, word in enumerate(["zero", *_UNIT.split("|")])} | {"oh": "0", "o": "0"}
-_DIGITS |= {
-    word: str(value) for value, word in enumerate("null eins zwei drei vier fünf sechs sieben acht neun".split())
+_DIGITS = {
+    **{word: str(value) for value, word in enumerate(("zero", *_UNIT.split("|")))},
+    **{word: str(value) for value, word in enumerate(("null", *_EINHEIT.split("|")))},
+    **{"oh": "0", "o": "0", "zwo": "2"},
 }
-_DIGITS |= {"zwo": "2"}
 _NORTH_AMERICA = re.compile(r"\+?1?[2-9]\d\d[2-9]\d{6}")
 """Ten digits of the North American Numbering Plan, with or without its 1: area code and exchange begin with 2 to 9."""
 

@@ -70,12 +70,3 @@ def test_what_has_its_plain_end_is_complete(kind: ListenFor, text: str) -> None:
 @pytest.mark.parametrize(("kind", "text"), UNFINISHED)
 def test_what_may_go_on_is_not_complete(kind: ListenFor, text: str) -> None:
     assert not sounds_complete(kind, text)
-
-
-@pytest.mark.parametrize(("kind", "text"), COMPLETE)
-def test_no_beginning_of_a_dictation_is_complete_but_its_end(kind: ListenFor, text: str) -> None:
-    """Word by word, as partial transcripts grow."""
-    words = text.split()
-    complete = [count for count in range(1, len(words) + 1) if sounds_complete(kind, " ".join(words[:count]))]
-    assert complete
-    assert complete == list(range(complete[0], len(words) + 1)), "once complete it stays so"
