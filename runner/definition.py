@@ -76,7 +76,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A step of the conversation. `stt`, `llm` and `tts` are deltas over the agent's settings that end with the stage."""
+    """A step of the conversation. `stt`, `llm` and `tts` are deltas over the agent's settings that end with the stage.
+
+    renamed_from: its earlier names; a call that is in one of them when the file is saved goes on here.
+    """
 
     name: str
     prompt: str | None = None
@@ -87,6 +90,7 @@ class Stage:
     tts: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
     next: tuple[Transition, ...] = ()
     end: bool = False
+    renamed_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 from runner.definition import AgentDefinition, Service
 from runner.diff_sentences import Difference, Teller
 from runner.effective import FieldChange, file_changes
+from runner.following import renames, with_new_names
 
 
 def differences(old: AgentDefinition, new: AgentDefinition) -> list[Difference]:
@@ -23,8 +24,10 @@ def differences(old: AgentDefinition, new: AgentDefinition) -> list[Difference]:
     """
     if old.name == old.file.stem and new.name == new.file.stem:
         new = replace(new, name=old.name)
+    was_called = old
+    old, names = with_new_names(old, new)
     found = [
-        difference for change in _direct(old, new) for difference in Teller(old, new).tell(change) if difference.said
+        difference for change in _direct(was_called, new) for difference in Teller(old, new).tell(change) if difference.said
     ]
     named = {difference.path.split(".")[0] for difference in found}
     for name in ("prompt", *(f"stages.{stage}.prompt" for stage in new.stages)):
@@ -33,6 +36,8 @@ def differences(old: AgentDefinition, new: AgentDefinition) -> list[Difference]:
             said = f"the text of {name} is written otherwise and says the same"
             found.append(Difference(name, before, after, "next turn", said))
     for field in fields(AgentDefinition):
+        if field.name == "stages" and names:
+            continue
         differs = _comparable(old, field.name) != _comparable(new, field.name)
         if differs and field.name not in named and not _mentioned(field.name, found):
             said = f"{field.name} is written otherwise"
@@ -48,10 +53,12 @@ def _direct(old: AgentDefinition, new: AgentDefinition) -> Iterator[FieldChange]
             if was.get(name) != now.get(name):
                 yield FieldChange(f"{kind}.{name}", was.get(name), now.get(name), "next turn")
     changes = file_changes(old, new).fields
+    told = renames(old, new)
+    old = with_new_names(old, new)[0]
     renamed = _renamed(old, new)
     for change in changes:
         root, _, rest = change.path.partition(".")
-        if root in ("variables", "voices"):
+        if root in ("variables", "voices") or change.path == "stages":
             continue
         if root == "prompt":
             if old.prompt != new.prompt:
@@ -62,28 +69,29 @@ def _direct(old: AgentDefinition, new: AgentDefinition) -> Iterator[FieldChange]
         elif root == "turns" and change.path.startswith("turns.vad."):
             if getattr(old.turns.vad, rest.removeprefix("vad.")) != getattr(new.turns.vad, rest.removeprefix("vad.")):
                 yield change
-        elif root in ("stages", "anywhere") and not (old.stages and new.stages):
+        elif root == "anywhere" and not (old.stages and new.stages):
             yield replace(change, when="next call")
         elif not (root == "stages" and rest.split(".")[0] in {*renamed, *renamed.values()}):
             yield change
     for was, now in renamed.items():
         yield FieldChange(f"stages.{was}", was, now, "next stage")
+    all_names = {**told, **renamed}
     first, was_first = new.first_stage, old.first_stage
-    if first is not None and was_first is not None and renamed.get(was_first, was_first) != first:
+    if first is not None and was_first is not None and all_names.get(was_first, was_first) != first:
         yield FieldChange("stages", was_first, first, "next call")
-    order = [renamed.get(name, name) for name in old.stages]
+    order = [all_names.get(name, name) for name in old.stages]
     kept = [name for name in new.stages if name in order]
     if first == (order[0] if order else None) and kept != [name for name in order if name in new.stages]:
         yield FieldChange("stages", tuple(order), tuple(new.stages), "next call")
 
 
 def _renamed(old: AgentDefinition, new: AgentDefinition) -> dict[str, str]:
-    """Stages that only have another name: old name -> new name."""
+    """Stages that only have another name, without saying so by `renamed_from`: old name -> new name."""
     gone = [stage for name, stage in old.stages.items() if name not in new.stages]
     come = [stage for name, stage in new.stages.items() if name not in old.stages]
     found: dict[str, str] = {}
     for before in gone:
-        same = [after for after in come if replace(after, name=before.name) == before]
+        same = [after for after in come if replace(after, name=before.name, renamed_from=before.renamed_from) == before]
         if len(same) == 1 and same[0].name not in found.values():
             found[before.name] = same[0].name
     return found

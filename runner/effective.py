@@ -13,14 +13,35 @@ from dataclasses import dataclass, fields, replace
 from runner.catalog import (
     DICTATION_MAX_SILENCE_MS,
     DICTATION_SECS,
+    MAX_SILENCE_MS,
     PARTS,
     PROVIDERS,
     U3_FAMILY,
     Part,
     When,
 )
-from runner.definition import AgentDefinition, Greeting, Limits, Only, Service, Setting, Stage, Transition, Turns
+from runner.definition import (
+    AgentDefinition,
+    Greeting,
+    Limits,
+    ListenFor,
+    Only,
+    Service,
+    Setting,
+    Stage,
+    Transition,
+    Turns,
+)
+from runner.following import with_new_names
 from runner.prompts import render
+
+
+@dataclass(frozen=True, slots=True)
+class Dictation:
+    """What the caller dictates, and after how many seconds of silence it is over when it does not sound complete."""
+
+    kind: ListenFor
+    wait: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +52,7 @@ class Effective:
     ways:     the ways out of the stage, its own before those from anywhere.
     say:      what is spoken when the stage is entered, rendered; None for nothing.
     greeting: rendered, None when the caller speaks first. Heard only at the start of a call.
+    listen_for: what is dictated in the stage; None for ordinary speech.
     """
 
     stage: str | None
@@ -45,6 +67,7 @@ class Effective:
     asks: bool = True
     end: bool = False
     greeting: Greeting | None = None
+    listen_for: Dictation | None = None
 
     @property
     def opens(self) -> bool:
@@ -97,7 +120,7 @@ def effective(agent: AgentDefinition, stage: str | None) -> Effective:
     """
     here = agent.stages[stage] if stage is not None else Stage(name="")
     services = {part: _with_delta(agent, part, here) for part in PARTS}
-    turns, stt = _silences(agent, here, services["stt"])
+    turns, stt, dictation = _silences(agent, here, services["stt"])
     variables = agent.variables
     texts = [render(text, variables).strip() for text in (agent.prompt, here.prompt) if text]
     return Effective(
@@ -113,6 +136,7 @@ def effective(agent: AgentDefinition, stage: str | None) -> Effective:
         asks=here.prompt is not None or stage is None,
         end=here.end,
         greeting=_greeting(agent.greeting, variables),
+        listen_for=dictation,
     )
 
 
@@ -128,29 +152,29 @@ def change(before: Effective | None, after: Effective) -> Change:
     found.extend(_record_changes("turns.vad", before and before.turns.vad, after.turns.vad, "now"))
     for field in fields(Turns):
         if field.name != "vad":
-            when: When = "now" if field.name == "idle" else "next call"
+            when: When = "now" if field.name == "idle" else "next turn"
             found.extend(_value_change(f"turns.{field.name}", before and before.turns, after.turns, field.name, when))
+    if (before.listen_for if before else None) != after.listen_for:
+        found.append(FieldChange("listen_for", before and before.listen_for, after.listen_for, "next turn"))
     found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
     return Change(tuple(found))
 
 
 def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
-    """What a save changed, for the person who saved: every field of the agent and of its stages, and when each is heard."""
+    """What a save changed, for the person who saved: every field of the agent and of its stages, and when each is heard.
+
+    A renamed stage is one change, from its old name to its new one. What one running call notices is `reach.reach`.
+    """
+    old_stages = before.stages
+    before, names = with_new_names(before, after)
     found = list(change(effective(_bare(before), None), effective(_bare(after), None)).fields)
     if before.greeting != after.greeting:
         found.append(FieldChange("greeting", before.greeting, after.greeting, "next call"))
     if before.anywhere != after.anywhere:
         found.append(FieldChange("anywhere", before.anywhere, after.anywhere, "next turn"))
-    for name in after.stages:
-        if name not in before.stages:
-            found.append(FieldChange(f"stages.{name}", None, after.stages[name], "next stage"))
-        else:
-            found.extend(_stage_changes(name, before.stages[name], after.stages[name]))
-    found.extend(
-        FieldChange(f"stages.{name}", stage, None, "next stage")
-        for name, stage in before.stages.items()
-        if name not in after.stages
-    )
+    found.extend(FieldChange(f"stages.{was}", was, name, "now") for was, name in names.items())
+    found.extend(_stages_changes(before, after))
+    found.extend(_order_changes(tuple(dict.fromkeys(names.get(name, name) for name in old_stages)), tuple(after.stages)))
     if before.variables != after.variables:
         found.append(FieldChange("variables", before.variables, after.variables, "next turn"))
     found.extend(_record_changes("audio", before.audio, after.audio, "next call"))
@@ -160,6 +184,27 @@ def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
     return Change(tuple(found))
 
 
+def _stages_changes(before: AgentDefinition, after: AgentDefinition) -> Iterator[FieldChange]:
+    """Stages that came, changed and went. A call that has or had no stages keeps to that, so all of it is the next call's."""
+    none = not (before.stages and after.stages)
+    for name, stage in after.stages.items():
+        if name not in before.stages:
+            yield FieldChange(f"stages.{name}", None, stage, "next call" if none else "next stage")
+        else:
+            yield from _stage_changes(name, before.stages[name], stage)
+    for name, stage in before.stages.items():
+        if name not in after.stages:
+            yield FieldChange(f"stages.{name}", stage, None, "next call" if none else "next stage")
+
+
+def _order_changes(before: tuple[str, ...], after: tuple[str, ...]) -> Iterator[FieldChange]:
+    """Another first stage, or the stages that both have in another order."""
+    if before and after and before[0] != after[0]:
+        yield FieldChange("stages", before[0], after[0], "next call")
+    elif [name for name in before if name in after] != [name for name in after if name in before]:
+        yield FieldChange("stages", before, after, "next call")
+
+
 def _bare(agent: AgentDefinition) -> AgentDefinition:
     return replace(agent, stages={}, anywhere=())
 
@@ -167,9 +212,10 @@ def _bare(agent: AgentDefinition) -> AgentDefinition:
 def _stage_changes(name: str, before: Stage, after: Stage) -> Iterator[FieldChange]:
     whens: dict[str, When] = {"say": "next stage", "end": "next stage"}
     for field in fields(Stage):
-        yield from _value_change(
-            f"stages.{name}.{field.name}", before, after, field.name, whens.get(field.name, "next turn")
-        )
+        if field.name not in ("name", "renamed_from"):
+            yield from _value_change(
+                f"stages.{name}.{field.name}", before, after, field.name, whens.get(field.name, "next turn")
+            )
 
 
 def _value_change(path: str, before: object, after: object, name: str, when: When) -> Iterator[FieldChange]:
@@ -221,39 +267,76 @@ def _joined(base: Setting, delta: Setting) -> Setting:
     return delta
 
 
-def _silences(agent: AgentDefinition, stage: Stage, stt: Service) -> tuple[Turns, Service]:
-    """Turn taking and the ear's silences, made to agree.
+def _silences(agent: AgentDefinition, stage: Stage, stt: Service) -> tuple[Turns, Service, Dictation | None]:
+    """Turn taking, the ear's silences and the wait of a dictation, made to agree.
 
     In pipecat turn detection every VAD stop ends AssemblyAI's turn (Pipecat 1.14 sends ForceEndpoint), so a longer silence
-    works only if the local VAD waits as long; and Pipecat keeps minimum and maximum equal. In AssemblyAI's own turn detection
-    the vendor's recommended pair (100, 1000) is sent explicitly, because its defaults differ from page to page. Of another
-    provider's ear only the local VAD's silence is known here; while the caller dictates it is the longer one.
+    works only if the local VAD waits as long; and Pipecat keeps minimum and maximum equal. While the caller dictates runner
+    sends ForceEndpoint itself, after `wait`, and the ear's silence lies above that so that the ear does not end first. In
+    AssemblyAI's own turn detection the vendor's recommended pair (100, 1000) is sent explicitly, because its defaults differ
+    from page to page. Of another provider's ear only the local VAD's silence is known here; it is the wait.
+
+    What the stage itself sets under `stt` wins over what dictation would set.
     """
-    turns = agent.turns
-    dictation = DICTATION_SECS[stage.listen_for] if stage.listen_for else None
+    turns, kind = agent.turns, stage.listen_for
     if stt.provider != "assemblyai":
-        silence = max(dictation or 0, turns.vad.stop_secs)
-        return replace(turns, vad=replace(turns.vad, stop_secs=silence)), stt
+        dictation = Dictation(kind, max(DICTATION_SECS[kind], turns.vad.stop_secs)) if kind else None
+        return _vad_waits(turns, dictation.wait if dictation else 0), stt, dictation
     settings = dict(stt.settings)
     if settings.get("turn_detection") == "assemblyai":
+        dictation = _vendors_silences(settings, stage)
+    elif settings.get("model") in U3_FAMILY:
+        dictation = _pipecats_silences(settings, stage, turns)
+        silence = _milliseconds(settings.get("min_turn_silence"))
+        if not dictation and silence is not None:
+            turns = _vad_waits(turns, silence / 1000)
+    else:
+        dictation = None
+        if kind:
+            by_hand = _milliseconds(stage.stt.get("max_turn_silence"))
+            dictation = _dictation(kind, by_hand, turns)
+            settings["max_turn_silence"] = by_hand or DICTATION_MAX_SILENCE_MS
+            settings.pop("min_turn_silence", None)
+        elif any(other.listen_for for other in agent.stages.values()):
+            settings.setdefault("max_turn_silence", MAX_SILENCE_MS)
+    return turns, replace(stt, settings=settings), dictation
+
+
+def _vendors_silences(settings: dict[str, Setting], stage: Stage) -> Dictation | None:
+    """Sets both silences for AssemblyAI's own turn detection; while the caller dictates the shorter one is the wait."""
+    if not stage.listen_for:
         settings.setdefault("min_turn_silence", 100)
         settings.setdefault("max_turn_silence", 1000)
-        if dictation and "max_turn_silence" not in stage.stt:
-            settings["max_turn_silence"] = DICTATION_MAX_SILENCE_MS
-            if "min_turn_silence" not in stage.stt:
-                settings["min_turn_silence"] = int(dictation * 1000)
-        return turns, replace(stt, settings=settings)
-    if dictation and "min_turn_silence" not in stage.stt:
-        settings["min_turn_silence"] = int(dictation * 1000)
-    if settings.get("model") in U3_FAMILY:
-        silence = settings.setdefault("min_turn_silence", 100)
-        settings["max_turn_silence"] = silence
-        if isinstance(silence, int) and silence / 1000 > turns.vad.stop_secs:
-            turns = replace(turns, vad=replace(turns.vad, stop_secs=silence / 1000))
-    elif dictation:
-        turns = replace(turns, vad=replace(turns.vad, stop_secs=max(dictation, turns.vad.stop_secs)))
-        settings.pop("min_turn_silence", None)
-    return turns, replace(stt, settings=settings)
+        return None
+    low, high = (_milliseconds(stage.stt.get(name)) for name in ("min_turn_silence", "max_turn_silence"))
+    usual = int(DICTATION_SECS[stage.listen_for] * 1000)
+    settings["min_turn_silence"] = low = low or min(usual, high or usual)
+    settings["max_turn_silence"] = high or max(low, DICTATION_MAX_SILENCE_MS)
+    return Dictation(stage.listen_for, low / 1000)
+
+
+def _pipecats_silences(settings: dict[str, Setting], stage: Stage, turns: Turns) -> Dictation | None:
+    """Sets both silences, equal as Pipecat 1.14 wants them in its own turn detection on a Universal-3 Pro model."""
+    if not stage.listen_for:
+        settings["max_turn_silence"] = settings.setdefault("min_turn_silence", 100)
+        return None
+    by_hand = _milliseconds(stage.stt.get("max_turn_silence", stage.stt.get("min_turn_silence")))
+    settings["min_turn_silence"] = settings["max_turn_silence"] = by_hand or DICTATION_MAX_SILENCE_MS
+    return _dictation(stage.listen_for, by_hand, turns)
+
+
+def _dictation(kind: ListenFor, by_hand: int | None, turns: Turns) -> Dictation:
+    wait = by_hand / 1000 if by_hand else DICTATION_SECS[kind]
+    return Dictation(kind, max(wait, turns.vad.stop_secs))
+
+
+def _vad_waits(turns: Turns, secs: float) -> Turns:
+    """The same turn taking, whose local VAD waits at least so long."""
+    return turns if secs <= turns.vad.stop_secs else replace(turns, vad=replace(turns.vad, stop_secs=secs))
+
+
+def _milliseconds(value: Setting) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
 
 
 def _greeting(greeting: Greeting | None, variables: Mapping[str, str]) -> Greeting | None:

@@ -24,7 +24,7 @@ FILES = sorted(
     & set(file.relative_to(HOUSE).parts)  # a package of its own, with no code of runner
 )
 
-DATA = frozenset({"definition", "catalog", "effective", "prompts", "problem", "events", "wording"})
+DATA = frozenset({"definition", "catalog", "effective", "following", "reach", "prompts", "problem", "events", "wording"})
 """Rooms that hold facts and pure functions."""
 
 
@@ -51,8 +51,10 @@ ROOMS = {
     "events": room(without=OUTSIDE),
     "catalog": room("definition", "providers", without=OUTSIDE),
     "providers": room("catalog", without=OUTSIDE.replace("sys ", "")),
-    "effective": room("definition", "catalog", "prompts", without=OUTSIDE),
+    "following": room("definition", without=OUTSIDE),
+    "effective": room("definition", "catalog", "prompts", "following", without=OUTSIDE),
     "wording": room("catalog", "effective", without=OUTSIDE),
+    "reach": room("definition", "catalog", "prompts", "following", "effective", "wording", without=OUTSIDE),
     "prompts": room(packages="jinja2", without=OUTSIDE.replace("sys ", "").replace("time ", "")),
     "selection": room("catalog", "definition", "providers", "local", without=OUTSIDE),
     "environment": room("catalog", "providers", packages="dotenv"),

@@ -149,6 +149,7 @@ class _Maker:
             tts=self._named_voice("tts", _delta(stage.get("tts", {}))),
             next=tuple(map(_transition, stage.get("next", []))),
             end=stage.get("end", False),
+            renamed_from=_names(stage.get("renamed_from", [])),
         )
 
 
@@ -175,6 +176,11 @@ def _setting(value: Any) -> Setting:
     if isinstance(value, dict):
         return Only(tuple(map(str, cast("Group", value)["only"])))
     return value
+
+
+def _names(value: str | list[str]) -> tuple[str, ...]:
+    """One name or a list of them."""
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
 
 
 def _transition(item: Group) -> Transition:

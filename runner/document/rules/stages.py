@@ -142,6 +142,39 @@ def _listen_for_at_end(agent: Agent) -> Iterator[Hit]:
             yield Hit(("stages", name, "listen_for"), {"name": name})
 
 
+def _earlier_names(agent: Agent) -> Iterator[tuple[str, Where, str]]:
+    """Every name in a `renamed_from`: the stage it belongs to, where it stands, and the name."""
+    for name, stage in agent.stages.items():
+        value = stage.get("renamed_from")
+        path: Where = ("stages", name, "renamed_from")
+        if isinstance(value, str):
+            yield name, path, value
+        for at, item in enumerate(list_of(value)):
+            if isinstance(item, str):
+                yield name, (*path, at), item
+
+
+def _renamed_from_itself(agent: Agent) -> Iterator[Hit]:
+    for name, path, was in _earlier_names(agent):
+        if was == name:
+            yield Hit(path, {"name": name}, "value")
+
+
+def _renamed_but_there(agent: Agent) -> Iterator[Hit]:
+    for name, path, was in _earlier_names(agent):
+        if was != name and was in agent.stages:
+            yield Hit(path, {"name": name, "was": shown(was)}, "value")
+
+
+def _renamed_twice(agent: Agent) -> Iterator[Hit]:
+    claimed: dict[str, str] = {}
+    for name, path, was in _earlier_names(agent):
+        if was in agent.stages:
+            continue
+        if claimed.setdefault(was, name) != name:
+            yield Hit(path, {"name": name, "was": shown(was), "other": claimed[was]}, "value")
+
+
 RULES = (
     Rule(
         "no-stages",
@@ -250,6 +283,33 @@ RULES = (
         "Remove it, or remove end: true.",
         OWN,
         _listen_for_at_end,
+    ),
+    Rule(
+        "renamed-from-itself",
+        "error",
+        "renamed_from",
+        'The stage "{name}" cannot be renamed from its own name.',
+        "Write the name it had before, or remove the line.",
+        OWN,
+        _renamed_from_itself,
+    ),
+    Rule(
+        "renamed-but-there",
+        "error",
+        "renamed_from",
+        '"{was}" is still a stage of this file, so "{name}" is not a new name for it.',
+        "Remove the name here, or the stage of that name.",
+        OWN,
+        _renamed_but_there,
+    ),
+    Rule(
+        "renamed-twice",
+        "error",
+        "renamed_from",
+        'Two stages say that they were called "{was}" before: "{other}" and "{name}".',
+        "A call that is in it can go on in one of them only: remove the name from the other.",
+        OWN,
+        _renamed_twice,
     ),
 )
 """The table of the rules about stages."""
