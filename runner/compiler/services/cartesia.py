@@ -11,7 +11,7 @@ from pipecat.services.tts_service import TextAggregationMode
 from pipecat.transcriptions.language import Language
 
 from runner.catalog import PROVIDERS
-from runner.compiler.services.cartesia_voice import CartesiaVoice
+from runner.compiler.services.cartesia_voice import DELAY, MODE, CartesiaVoice
 from runner.definition import Service
 
 VENDOR = "wss://api.cartesia.ai/tts/websocket"
@@ -25,7 +25,7 @@ _GENERATION = tuple(name for name, field in _FIELDS.items() if field.wire == "ge
 
 def build(service: Service, *, key: str) -> CartesiaVoice:
     """The service of one call."""
-    mode, delay = service.settings.get("text_aggregation_mode"), service.settings.get("max_buffer_delay_ms")
+    mode, delay = service.settings.get(MODE), service.settings.get(DELAY)
     return CartesiaVoice(
         api_key=key,
         settings=_settings(service, _FIELDS),
@@ -37,7 +37,7 @@ def build(service: Service, *, key: str) -> CartesiaVoice:
 
 def update(service: Service, names: Collection[str]) -> TTSUpdateSettingsFrame | None:
     """The frame that tells a running service the named settings of `service`, heard from the next sentence."""
-    told = [name for name in names if name in _FIELDS and _FIELDS[name].wire]
+    told = [name for name in names if name in _FIELDS]
     if not told:
         return None
     delta = _settings(service, told)
@@ -54,6 +54,7 @@ def _settings(service: Service, names: Collection[str]) -> CartesiaTTSService.Se
         for name in names
         if name in values and _FIELDS[name].wire and name not in _GENERATION
     }
+    given["extra"] = {name: values.get(name) for name in (MODE, DELAY) if name in names}
     if any(name in names for name in _GENERATION):
         generation: dict[str, Any] = {name: values[name] for name in _GENERATION if values.get(name) is not None}
         if generation or "model" not in names:

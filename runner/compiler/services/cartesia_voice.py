@@ -3,6 +3,9 @@
 Pipecat 1.14 reads `context_id` of every message. The vendor may send an error without one; that raises KeyError in the
 receiving loop, the connection is dropped and the vendor's words are lost. It also reports errors as Python's notation of the
 message. Here errors are read before Pipecat sees them.
+
+What Pipecat takes only when the service is made (how text is cut into pieces, how long Cartesia waits for more of it) can be
+told to a running service here, in `Settings.extra` by the names of the agent file.
 """
 
 from __future__ import annotations
@@ -11,16 +14,48 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from pipecat.frames.frames import TTSStoppedFrame
+from pipecat.frames.frames import Frame, LLMFullResponseStartFrame, TTSStoppedFrame
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.cartesia.tts import CartesiaTTSService
+from pipecat.services.tts_service import TextAggregationMode
+from pipecat.utils.context.aggregated_frame_sequencer import AggregatedFrameSequencer
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code
+from pipecat.utils.text.skip_tags_aggregator import SkipTagsAggregator
+
+MODE, DELAY = "text_aggregation_mode", "max_buffer_delay_ms"
 
 _ONLY_THIS_TIME = ErrorCategory.UNKNOWN
 """A refusal of one text says nothing about the next one; the categories that Pipecat takes for lasting would end the voice."""
 
 
 class CartesiaVoice(CartesiaTTSService):
-    """Pipecat's service; what differs is what it says about errors and that none of them costs the connection."""
+    """Pipecat's service; what differs is what it says about errors, that none of them costs the connection, and that
+    `text_aggregation_mode` and `max_buffer_delay_ms` change with the next answer."""
+
+    _made_otherwise = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if self._made_otherwise and isinstance(frame, LLMFullResponseStartFrame) and not self.get_audio_contexts():
+            self._make_again()
+        await super().process_frame(frame, direction)
+
+    async def _update_settings(self, delta: CartesiaTTSService.Settings) -> dict[str, Any]:
+        changed = await super()._update_settings(delta)
+        self._made_otherwise = self._made_otherwise or bool(changed.keys() & {MODE, DELAY})
+        return changed
+
+    def _make_again(self) -> None:
+        """What Pipecat 1.14's constructors make of the two. While something is still being spoken it would lose its words."""
+        self._made_otherwise = False
+        mode, delay = self._settings.extra.get(MODE), self._settings.extra.get(DELAY)
+        self._text_aggregation_mode = TextAggregationMode(mode or TextAggregationMode.SENTENCE)
+        self._text_aggregator = SkipTagsAggregator(
+            [("<spell>", "</spell>")],
+            aggregation_type=self._text_aggregation_mode,
+            language=self._text_aggregator.language,
+        )
+        self._aggregated_frame_sequencer = AggregatedFrameSequencer(name=str(self), streaming=self._is_streaming_tokens)
+        self._max_buffer_delay_ms = 0 if delay is None and not self._is_streaming_tokens else delay
 
     def _get_websocket(self) -> Any:
         return _Incoming(super()._get_websocket(), self._take_error)
