@@ -14,6 +14,7 @@ from typing import Literal
 ListenFor = Literal["email", "phone", "number", "name", "address", "date"]
 ReloadMode = Literal["live", "next-call", "off"]
 TurnStart = Literal["vad", "transcription"]
+LookAhead = Literal["likely", "off"]
 Mute = Literal["greeting", "tools", "always"]
 
 BACK = "back"
@@ -126,6 +127,7 @@ class Turns:
     smart_turn:           whether Smart Turn tells that the caller has finished; otherwise `speech_timeout` seconds of silence.
     smart_turn_stop_secs: the silence after which a turn that sounds unfinished ends all the same.
     smart_turn_pre_speech_ms, smart_turn_max_duration_secs: how much sound Smart Turn hears, before speech and at most.
+    look_ahead:           whether the next stage's first words are made ready while the model still chooses a way out.
     """
 
     barge_in: bool = True
@@ -140,6 +142,7 @@ class Turns:
     smart_turn_max_duration_secs: float = 8.0
     speech_timeout: float = 0.6
     idle: Idle | None = None
+    look_ahead: LookAhead = "likely"
 
 
 @dataclass(frozen=True, slots=True)

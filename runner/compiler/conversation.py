@@ -15,6 +15,7 @@ from pipecat.flows import FlowsFunctionSchema, NodeConfig
 from pipecat.frames.frames import LLMContextFrame, TTSSpeakFrame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 
+from runner.compiler.likely import likely
 from runner.compiler.stages import END, ENTER, StageFlow, functions_of, node, way_of_last_resort
 from runner.definition import BACK, AgentDefinition, Stage, Transition
 from runner.effective import Change, Effective, change, effective
@@ -31,6 +32,9 @@ class Parts(Protocol):
     async def apply(self, changed: Change, now: Effective) -> None: ...
     async def queue_frame(self, frame: TTSSpeakFrame) -> None: ...
     async def ask_model(self, frame: LLMContextFrame) -> None: ...
+    def ask_ahead(
+        self, request: LLMContextFrame, function: str, then: LLMContext, changed: Change, coming: Effective
+    ) -> None: ...
     async def finish(self, reason: str) -> None: ...
 
 
@@ -110,11 +114,26 @@ class Conversation:
                 return frame
             await self.enter(self._target(way))
             return None
-        if resort is None:
-            return frame
-        flow, _ = self._attached()
-        functions = [*self._functions(), way_of_last_resort(resort, self._take)]
-        return LLMContextFrame(context=await flow.must_choose(frame.context, functions))
+        request = frame
+        if resort is not None:
+            flow, _ = self._attached()
+            functions = [*self._functions(), way_of_last_resort(resort, self._take)]
+            request = LLMContextFrame(context=await flow.must_choose(frame.context, functions))
+        await self._look_ahead(said, request, frame.context)
+        return request
+
+    async def _look_ahead(self, said: str, request: LLMContextFrame, context: LLMContext) -> None:
+        """Get ready for the stage that the caller has probably asked for, while the model still chooses."""
+        way = likely(said, self._now.ways) if self._now.turns.look_ahead == "likely" else None
+        if way is None:
+            return
+        flow, parts = self._attached()
+        coming = effective(self._agent, self._target(way))
+        changed = change(self._now, coming)
+        if coming.say is None and coming.asks:
+            name = self._names()[way]
+            then = await flow.after(context, name, functions_of(self._own(coming), self._take))
+            parts.ask_ahead(request, name, then, changed, coming)
 
     async def enter(self, stage: str) -> None:
         """Go to `stage` now."""
@@ -157,13 +176,23 @@ class Conversation:
 
     def _node(self, stage: str) -> NodeConfig:
         coming = effective(self._agent, stage)
-        ways = () if self._choose else tuple(way for way in coming.ways if way not in self._agent.anywhere)
-        return node(coming, functions_of(ways, self._take))
+        return node(coming, functions_of(() if self._choose else self._own(coming), self._take))
 
     def _functions(self) -> list[FlowsFunctionSchema]:
-        if self._choose is not None:
-            return []
-        return list(functions_of([w for w in self._now.ways if w not in self._agent.anywhere], self._take))
+        return [] if self._choose is not None else functions_of(self._own(self._now), self._take)
+
+    def _own(self, now: Effective) -> tuple[Transition, ...]:
+        """The ways out of a stage that are not there from anywhere."""
+        return tuple(way for way in now.ways if way not in self._agent.anywhere)
+
+    def _names(self) -> dict[Transition, str]:
+        """The function of each way that the model may choose now."""
+        offered = ((self._own(self._now), self._functions()), (self._agent.anywhere, self._anywhere()))
+        return {
+            way: function.name
+            for ways, functions in offered
+            for way, function in zip((way for way in ways if way.when), functions, strict=True)
+        }
 
     def _anywhere(self) -> list[FlowsFunctionSchema]:
         if self._choose is not None:

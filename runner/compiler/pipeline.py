@@ -31,6 +31,7 @@ from runner.compiler import services
 from runner.compiler.caller import CallerTurns
 from runner.compiler.conversation import Conversation
 from runner.compiler.services import Here
+from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
 from runner.compiler.turns import user_params, vad_params
 from runner.effective import Change, Effective
@@ -99,6 +100,14 @@ class Compiled:
     async def ask_model(self, frame: LLMContextFrame) -> None:
         """A request that passes by the caller's side of the pipeline."""
         await self.llm.queue_frame(frame)
+
+    def ask_ahead(
+        self, request: LLMContextFrame, function: str, then: LLMContext, changed: Change, coming: Effective
+    ) -> None:
+        """Let the request that follows if the model calls `function` go out beside `request`. With models that cannot
+        look ahead this does nothing."""
+        told = services.update_llm(changed, coming, self.here, self.providers["llm"])
+        attach(request, Ahead(function, then, told.delta if told else None))
 
 
 def compile_call(

@@ -13,8 +13,9 @@ from typing import Any, cast
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.flows import ActionConfig, FlowArgs, FlowManager, FlowsFunctionSchema, NodeConfig
 from pipecat.frames.frames import LLMSetToolsFrame
-from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_context import NOT_GIVEN, LLMContext
 
+from runner.compiler.services.looking_ahead import taken
 from runner.definition import Transition
 from runner.effective import Effective
 
@@ -26,6 +27,9 @@ ENTER = "enter_stage"
 
 END = "end_call"
 """The action after the last word. Flows' own `end_conversation` warns of its own deprecation (Pipecat 1.14)."""
+
+_ACKNOWLEDGED = '{"status": "acknowledged"}'
+"""What Flows answers to a call that only leads elsewhere (Pipecat 1.14)."""
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 _MAX_NAME = 64
@@ -54,6 +58,12 @@ class StageFlow(FlowManager):
     async def must_choose(self, context: LLMContext, functions: Sequence[FlowsFunctionSchema]) -> LLMContext:
         """A copy of `context` for one request in which the model has to call one of these functions or a global one."""
         return LLMContext(messages=list(context.messages), tools=await self._tools(functions), tool_choice="required")
+
+    async def after(self, context: LLMContext, function: str, functions: Sequence[FlowsFunctionSchema]) -> LLMContext:
+        """A copy of `context` as it will be once `function` was called and led to a stage that offers `functions`."""
+        tools = await self._tools(functions)
+        messages = [*context.messages, *taken(function, _ACKNOWLEDGED)]
+        return LLMContext(messages=messages, tools=tools if tools.standard_tools else NOT_GIVEN)
 
     async def _tools(self, functions: Sequence[FlowsFunctionSchema]) -> ToolsSchema:
         tools = [*self._anywhere, *functions]

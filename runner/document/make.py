@@ -135,6 +135,7 @@ class _Maker:
             smart_turn_max_duration_secs=float(listening["max_duration_secs"]),
             speech_timeout=float(given["speech_timeout"]),
             idle=idle,
+            look_ahead=given["look_ahead"],
         )
 
     def _stage(self, name: str, stage: Group) -> Stage:

@@ -11,18 +11,19 @@ from pipecat.frames.frames import LLMUpdateSettingsFrame
 from pipecat.services.openai.llm import OpenAILLMService
 
 from runner.catalog import PROVIDERS, STILL_MEANT_HERE
+from runner.compiler.services.looking_ahead import LookingAhead
 from runner.definition import Service
 
 _FIELDS = PROVIDERS["llm", "openai"].fields
 
 
-def build(service: Service, *, key: str, prompt: str) -> OpenAILLMService:
+def build(service: Service, *, key: str, prompt: str) -> LookingAhead:
     """The service of one call. `prompt` is the system instruction of its first request.
 
     Pipecat 1.14 takes `timeout` and `max_retries` in its constructor and does nothing with them: the first goes with each
     request here, the second into the client.
     """
-    made = OpenAILLMService(
+    made = LookingAhead(
         api_key=key,
         settings=_settings(service, _FIELDS, prompt),
         base_url=service.endpoint,
