@@ -15,68 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner import wording
 from runner.catalog import PARTS, PROVIDERS, Part, When
 from runner.definition import AgentDefinition, Limits, Only, Service, Setting, Stage, Turns
 from runner.effective import Change, Effective, FieldChange, change, effective, file_changes
-from runner.wording import WHEN, plan
-from tests.test_effective import AGENTS, agent_with, opened
-
-AT_ENTRY = {"stage", "say", "asks", "end", "greeting"}
-"""What a moment holds that is no setting: it is carried out once, when the stage is entered or the call begins."""
-
-
-def applied(moment: Effective, changed: Change) -> Effective:
-    """`moment` after everything in `changed` was carried out.
-
-    This belongs to the tests: a running call takes the new moment whole and tells its services what differs, so nothing but
-    a proof ever has to compute a moment from a change.
-    """
-    for field in changed.fields:
-        moment = _with(moment, field)
-    return moment
-
-
-def _with(moment: Effective, field: FieldChange) -> Effective:
-    head, _, name = field.path.partition(".")
-    match head:
-        case "prompt":
-            return replace(moment, prompt=field.after)  # type: ignore[arg-type]
-        case "next":
-            return replace(moment, ways=field.after)  # type: ignore[arg-type]
-        case "stt" | "llm" | "tts":
-            return replace(moment, **{head: _service_with(head, moment.service(head), name, field.after)})
-        case "turns" | "limits":
-            return replace(moment, **{head: _record_with(getattr(moment, head), name, field.after)})
-        case _:
-            raise AssertionError(f"{field.path} is no part of a moment")
-
-
-def _service_with(part: Part, service: Service, name: str, value: Any) -> Service:
-    if name == "provider":
-        known = PROVIDERS[part, value].fields
-        return replace(service, provider=value, settings={n: v for n, v in service.settings.items() if n in known})
-    if name == "endpoint":
-        return replace(service, endpoint=value)
-    return replace(service, settings={**service.settings, name: value})
-
-
-def _record_with(record: Any, path: str, value: object) -> Any:
-    name, _, rest = path.partition(".")
-    return replace(record, **{name: _record_with(getattr(record, name), rest, value) if rest else value})
-
-
-def settings_of(moment: Effective) -> dict[str, object]:
-    """All that a moment sets. A setting that is None is not set; `given` only says which line of the file it came from."""
-    held: dict[str, object] = {f.name: getattr(moment, f.name) for f in fields(Effective) if f.name not in AT_ENTRY}
-    for part in PARTS:
-        service = moment.service(part)
-        settings = {name: value for name, value in service.settings.items() if value is not None}
-        held[part] = (service.provider, service.endpoint, settings)
-    return held
-
-
-def all_moments() -> list[Effective]:
-    return [effective(agent, stage) for agent in map(opened, AGENTS) for stage in agent.stages or [None]]
+from tests.moments import AT_ENTRY, PLAIN, all_moments, applied, settings_of
 
 
 def compare(before: Effective, after: Effective) -> None:
@@ -84,7 +27,7 @@ def compare(before: Effective, after: Effective) -> None:
     changed = change(before, after)
     assert settings_of(applied(before, changed)) == settings_of(after)
     assert bool(changed) == (settings_of(before) != settings_of(after))
-    assert all(field.before != field.after and field.when in WHEN for field in changed.fields)
+    assert all(field.before != field.after and wording.moment(field.path, field.when) for field in changed.fields)
     back = change(after, before)
     assert settings_of(applied(after, back)) == settings_of(before)
     if all(before.service(part).provider == after.service(part).provider for part in PARTS):
@@ -116,6 +59,7 @@ def test_from_nothing_everything_that_is_set_is_told() -> None:
             moment,
             prompt="",
             ways=(),
+            listen_for=None,
             turns=Turns(),
             limits=Limits(),
             **{part: replace(moment.service(part), endpoint=None, settings={}) for part in PARTS},
@@ -182,7 +126,7 @@ def any_agent(draw: st.DrawFn) -> AgentDefinition:
         )
         for name in ("a", "b")
     }
-    agent = replace(agent_with(), stages=stages, variables={"what": draw(st.sampled_from(["tea", "milk"]))})
+    agent = replace(PLAIN, stages=stages, variables={"what": draw(st.sampled_from(["tea", "milk"]))})
     for part, provider in NAMES:
         service: Service = getattr(agent, part)
         agent = replace(
@@ -203,8 +147,8 @@ def test_every_difference_of_two_files_is_told_with_a_moment(one: AgentDefinitio
     changed = file_changes(one, other)
     assert bool(changed) == (_plain(one) != _plain(other))
     assert {field.when for field in changed.fields} <= set(get_args(When))
-    words = "\n".join(plan(changed))
-    assert all(field.path in words for field in changed.fields)
+    words = " ".join(wording.from_the_next_call(changed))
+    assert all(wording.short_name(field.path) in words for field in changed.fields)
     assert not file_changes(one, one)
 
 
