@@ -70,7 +70,7 @@ def test_from_nothing_everything_that_is_set_is_told() -> None:
 @pytest.mark.parametrize("record", [Effective, Turns, Limits])
 def test_no_part_of_a_moment_is_forgotten(record: type) -> None:
     """A field that is added to a moment is told, or stands among those that are carried out on entering."""
-    told = {field.path for field in change(None, all_moments()[0]).fields}
+    told = {field.path for moment in all_moments() for field in change(None, moment).fields}
     where = {Effective: "", Turns: "turns.", Limits: "limits."}[record]
     names = {"ways": "next"}
     for field in fields(record):
