@@ -46,8 +46,13 @@ NEW_CONNECTION = "opens a new connection"
 
 
 def _opened_with(wire: str, *, argument: str = "", parameter: bool = False) -> Field:
-    """A setting that a session opens with."""
-    return Field(wire, "next call", argument=argument, parameter=parameter, note=NEW_CONNECTION)
+    """A setting that a session of AssemblyAI opens with: a running call opens another one and goes over to it."""
+    return Field(wire, "now", argument=argument, parameter=parameter, note=NEW_CONNECTION)
+
+
+def _kept_here(argument: str) -> Field:
+    """A setting of AssemblyAI's service that the vendor never sees."""
+    return Field("", "now", argument=argument)
 
 
 def _constructed(argument: str) -> Field:
@@ -57,7 +62,7 @@ def _constructed(argument: str) -> Field:
 
 _ASSEMBLYAI: dict[str, Field] = {
     "model": _opened_with("model"),
-    "turn_detection": _opened_with("", argument="vad_force_turn_endpoint"),
+    "turn_detection": Field("", "next turn", argument="vad_force_turn_endpoint"),
     "mode": _opened_with("mode"),
     "keyterms": Field("keyterms_prompt", "now", rest=()),
     "about": Field("prompt", "now", rest=""),
@@ -71,7 +76,7 @@ _ASSEMBLYAI: dict[str, Field] = {
     "format_turns": _opened_with("format_turns"),
     "speaker_labels": _opened_with("speaker_labels"),
     "max_speakers": _opened_with("max_speakers", parameter=True),
-    "speaker_format": _constructed("speaker_format"),
+    "speaker_format": _kept_here("speaker_format"),
     "domain": _opened_with("domain"),
     "voice_focus": _opened_with("voice_focus"),
     "voice_focus_threshold": _opened_with("voice_focus_threshold"),
@@ -84,14 +89,14 @@ _ASSEMBLYAI: dict[str, Field] = {
     "redact_pii_sub": _opened_with("redact_pii_sub", parameter=True),
     "inactivity_timeout": _opened_with("inactivity_timeout", parameter=True),
     "sample_rate": _opened_with("", argument="sample_rate"),
-    "ttfs_p99_latency": _constructed("ttfs_p99_latency"),
-    "keepalive_timeout": _constructed("keepalive_timeout"),
-    "keepalive_interval": _constructed("keepalive_interval"),
-    "reconnect_on_error": _constructed("reconnect_on_error"),
-    "reconnect_backoff_min_wait": _constructed("reconnect_backoff_min_wait"),
-    "reconnect_backoff_max_wait": _constructed("reconnect_backoff_max_wait"),
-    "ws_close_timeout": _constructed("ws_close_timeout"),
-    "ws_send_timeout": _constructed("ws_send_timeout"),
+    "ttfs_p99_latency": _kept_here("ttfs_p99_latency"),
+    "keepalive_timeout": _kept_here("keepalive_timeout"),
+    "keepalive_interval": _kept_here("keepalive_interval"),
+    "reconnect_on_error": _kept_here("reconnect_on_error"),
+    "reconnect_backoff_min_wait": _kept_here("reconnect_backoff_min_wait"),
+    "reconnect_backoff_max_wait": _kept_here("reconnect_backoff_max_wait"),
+    "ws_close_timeout": _kept_here("ws_close_timeout"),
+    "ws_send_timeout": _kept_here("ws_send_timeout"),
 }
 
 _OPENAI_SETTINGS = (
@@ -113,8 +118,8 @@ _CARTESIA: dict[str, Field] = {
     "volume": Field("generation_config", "next turn"),
     "emotion": Field("generation_config", "next turn"),
     "pronunciation_dict_id": Field("pronunciation_dict_id", "next turn"),
-    "text_aggregation_mode": _constructed("text_aggregation_mode"),
-    "max_buffer_delay_ms": _constructed("max_buffer_delay_ms"),
+    "text_aggregation_mode": Field("", "next turn", argument="text_aggregation_mode"),
+    "max_buffer_delay_ms": Field("", "next turn", argument="max_buffer_delay_ms"),
 }
 
 
@@ -200,14 +205,21 @@ U3_FAMILY = ("u3-rt-pro", "universal-3-5-pro", "universal-3-6-pro")
 """AssemblyAI's Universal-3 Pro models: the only ones with its own turn detection, `about` and context carryover."""
 
 DICTATION_SECS: dict[ListenFor, float] = {
-    "email": 1.2,
-    "address": 1.2,
-    "phone": 1.0,
-    "number": 1.0,
-    "date": 0.8,
-    "name": 0.8,
+    "email": 2.0,
+    "address": 2.0,
+    "phone": 2.0,
+    "number": 2.0,
+    "date": 1.5,
+    "name": 1.5,
 }
-"""How long a caller who dictates may pause before the turn ends, seconds."""
+"""How long a caller who dictates may pause before the turn ends, seconds. People look numbers up and spell in groups: pauses
+of 1.5 s inside an address or a number are ordinary."""
+
+DICTATION_SETTLED_SECS = 0.7
+"""The same when what was heard sounds complete, such as an address that ends in "dot com"."""
 
 DICTATION_MAX_SILENCE_MS = 3000
-"""`max_turn_silence` while dictating with AssemblyAI's own turn detection; the vendor advises 2000 to 4000."""
+"""AssemblyAI's `max_turn_silence` while somebody dictates; the vendor advises 2000 to 4000."""
+
+MAX_SILENCE_MS = 1280
+"""What AssemblyAI's universal-streaming models use for `max_turn_silence` by themselves."""

@@ -94,7 +94,11 @@ def _read(sent: str) -> object:
 def _wire_json(wire: Ear | Sent | Handed) -> dict[str, Any]:
     match wire:
         case Ear(opened, again, entering):
-            told = [{"from": list(one.come_from), "messages": list(one.messages)} for one in entering]
+            told = [
+                {"from": list(one.come_from), "messages": list(one.messages)}
+                | ({"connect": _opened(one.reopened)} if one.reopened else {})
+                for one in entering
+            ]
             return {"connect": _opened(opened), "reconnect": _opened(again), "entering": told}
         case Sent(opened, body):
             return {"connect": _opened(opened), "body": body}

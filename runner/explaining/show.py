@@ -59,6 +59,9 @@ def _ear_blocks(title: str, stage: str | None, ear: Ear) -> Iterable[str]:
     for entering in ear.entering:
         came = " or ".join(entering.come_from)
         sent = "\n".join(f"  {json.dumps(message, ensure_ascii=False)}" for message in entering.messages)
+        if entering.reopened:
+            opens = f"  another session, and the call goes over to it\n{_opened(entering.reopened)}"
+            sent = f"{sent}\n{opens}" if sent else opens
         yield f"{title}, when {stage} is entered from {came}\n{sent or '  nothing: nothing differs'}"
     if ear.again.url != ear.opened.url:
         yield f"{title}, should the session have to be opened again in {stage}\n{_opened(ear.again)}"

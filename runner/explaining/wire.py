@@ -15,7 +15,6 @@ import httpx2  # what the OpenAI client speaks HTTP with
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.openai.llm import OpenAILLMService
-from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from websockets.protocol import State
 
@@ -23,6 +22,7 @@ from runner.catalog import KEY_NAMES, PROVIDERS, Part
 from runner.compiler import services
 from runner.compiler.conversation import Conversation
 from runner.compiler.services import Here
+from runner.compiler.services.assemblyai_ears import AssemblyAIEars
 from runner.definition import BACK, AgentDefinition
 from runner.effective import Effective, change, effective
 
@@ -43,10 +43,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Entering:
-    """What is sent to the ear when the stage is entered from one of `come_from`; no message where nothing differs."""
+    """What is sent to the ear when the stage is entered from one of `come_from`; no message where nothing differs.
+
+    reopened: the other session that the stage opens, None where the open one goes on.
+    """
 
     come_from: tuple[str, ...]
     messages: tuple[dict[str, Any], ...]
+    reopened: Opened | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +131,10 @@ async def _whole_ear(agent: AgentDefinition, stage: str | None) -> Ear:
     return Ear(opened, again, tuple(await _entering(agent, stage)))
 
 
-async def _ear(agent: AgentDefinition, now: Effective) -> tuple[Opened, STTService]:
-    service: Any = services.build_stt(now, _MASKED, _IN_THE_CLOUD)
-    service._sample_rate = service._init_sample_rate or agent.audio.in_sample_rate
-    return await _opened(service), service
+async def _ear(agent: AgentDefinition, now: Effective) -> tuple[Opened, AssemblyAIEars]:
+    service = cast("AssemblyAIEars", services.build_stt(now, _MASKED, _IN_THE_CLOUD))
+    service.assume_rate(agent.audio.in_sample_rate)
+    return Opened(service.url_of(service.wanted()), service.headers), service
 
 
 async def _entering(agent: AgentDefinition, stage: str | None) -> list[Entering]:
@@ -138,15 +142,22 @@ async def _entering(agent: AgentDefinition, stage: str | None) -> list[Entering]
     if stage is None:
         return []
     now = effective(agent, stage)
-    found: dict[str, tuple[list[str], tuple[dict[str, Any], ...]]] = {}
+    found: dict[str, Entering] = {}
     for other in _leading_to(agent, stage):
         before = effective(agent, other)
         _, service = await _ear(agent, before)
-        tape = cast("_Tape", cast("Any", service)._websocket)
+        had = service.wanted()
+        messages: tuple[dict[str, Any], ...] = ()
+        reopened = None
         if frame := services.update_stt(change(before, now), now, _IN_THE_CLOUD):
             await cast("Any", service)._update_settings(frame.delta)
-        found.setdefault(json.dumps(tape.sent), ([], tuple(tape.sent)))[0].append(other)
-    return [Entering(tuple(come_from), messages) for come_from, messages in found.values()]
+            fields, reopens = service.difference(had)
+            messages = ({"type": "UpdateConfiguration", **fields},) if fields else ()
+            reopened = Opened(service.url_of(service.wanted()), service.headers) if reopens else None
+        same = json.dumps([messages, reopened.url if reopened else None])
+        come_from = (*found[same].come_from, other) if same in found else (other,)
+        found[same] = Entering(come_from, messages, reopened)
+    return list(found.values())
 
 
 async def _model(agent: AgentDefinition, now: Effective) -> Sent:

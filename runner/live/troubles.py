@@ -12,6 +12,7 @@ from pipecat.frames.frames import ErrorFrame
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import Part, Provider
+from runner.compiler.services.refused import RefusedChangeFrame
 
 _CANNOT: dict[Part, str] = {"stt": "hear the caller", "llm": "think", "tts": "speak"}
 
@@ -35,6 +36,9 @@ def sentence(frame: ErrorFrame, provider: Provider | None) -> str | None:
     if provider is None:
         return frame.error
     who, words = provider.title, _words(frame)
+    if isinstance(frame, RefusedChangeFrame):
+        what = f"the change of {' and '.join(frame.settings)}" if frame.settings else "to renew the connection"
+        return f"{who} refuses {what}: {words} The call goes on with what it had before."
     if attempt := _ATTEMPT.search(frame.error):
         return f"The connection to {who} broke and does not come back yet: {words}" if attempt[1] == "1" else None
     if "failed to reconnect" in frame.error:

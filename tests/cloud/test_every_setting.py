@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from openai import APITimeoutError
 from pipecat.audio.vad.vad_analyzer import VADParams
-from pipecat.frames.frames import InputAudioRawFrame, TranscriptionFrame
+from pipecat.frames.frames import ErrorFrame, InputAudioRawFrame, TranscriptionFrame, UserSpeakingFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.tts_service import TextAggregationMode
@@ -25,7 +25,7 @@ from pipecat.services.tts_service import TextAggregationMode
 from runner.catalog import PROVIDERS
 from runner.compiler import services
 from runner.compiler.services import Here
-from runner.compiler.turns import user_params
+from runner.compiler.turn_taking import TurnTaking
 from runner.definition import AgentDefinition
 from runner.document.load import load
 from runner.effective import Effective, change, effective
@@ -256,20 +256,19 @@ def test_wrong_value_is_refused_at_its_line(part: str, name: str, value: str) ->
 async def ear(made: AgentDefinition, emulator: AssemblyAIEmulator, rate: int = 16000) -> AsyncGenerator[Any]:
     """The ear of a call, connected; `rate` is that of the caller's sound."""
     service: Any = services.build_stt(at(made, "stt", emulator.url), KEYS, Here())
-    service._sample_rate = service._init_sample_rate or rate
-    service._chunk_size_bytes = int(service._chunk_size_ms * service._sample_rate * 2 / 1000)
+    service.assume_rate(rate)
     errors: list[str] = []
 
-    async def push_error(error_msg: str, **_: Any) -> None:
-        errors.append(error_msg)
+    async def push_error_frame(frame: ErrorFrame, **_: Any) -> None:
+        errors.append(frame.error)
 
-    service.push_error, service.errors = push_error, errors
-    await service._connect_websocket()
-    await until(lambda: emulator.sessions and emulator.session.sent)
+    service.push_error_frame, service.errors = push_error_frame, errors
+    service._sessions.start()
+    await until(lambda: service._sessions.current)
     try:
         yield service
     finally:
-        await service._disconnect_websocket()
+        service._sessions.stop()
 
 
 async def test_every_setting_of_the_u3_family_is_read_by_assemblyai() -> None:
@@ -483,9 +482,9 @@ async def test_voice_is_named_in_the_file_and_its_id_is_sent() -> None:
 # turn taking
 
 
-def made_of(text: str, *, external: bool = False) -> Any:
+def made_of(text: str) -> Any:
     now = effective(agent(text), None)
-    return user_params(now.turns, external=external, opens=now.opens)
+    return TurnTaking(now, services.build_stt(now, {"ASSEMBLYAI_API_KEY": "k"}, Here())).params()
 
 
 def kinds(strategies: Any) -> list[str]:
@@ -502,7 +501,7 @@ def test_every_setting_of_turn_taking_reaches_pipecat() -> None:
     assert kinds(params.user_turn_strategies.stop) == ["TurnAnalyzerUserTurnStop"]
     smart = params.user_turn_strategies.stop[0]._turn_analyzer._params
     assert (smart.stop_secs, smart.pre_speech_ms, smart.max_duration_secs) == (2, 200, 6)
-    assert kinds(params.user_mute_strategies) == ["FunctionCallUserMute", "AlwaysUserMute"]
+    assert params.user_mute_strategies[0].muted_in == ("tools", "always")
 
 
 def test_silence_alone_can_end_turns() -> None:
@@ -518,14 +517,14 @@ def test_silence_alone_can_end_turns() -> None:
     assert start._enable_interruptions is False
 
 
-def test_agent_is_deaf_before_its_first_words_only_where_it_has_some() -> None:
-    assert kinds(made_of("greeting: Hi.\nturns: {mute: [greeting]}\n").user_mute_strategies) == [
-        "MuteUntilFirstBotCompleteUserMute"
-    ]
+async def test_agent_is_deaf_before_its_first_words_only_where_it_has_some() -> None:
+    (mute,) = made_of("greeting: Hi.\nturns: {mute: [greeting]}\n").user_mute_strategies
+    assert await mute.process_frame(UserSpeakingFrame())
     made, problems = read("turns: {mute: [greeting]}\n")
     assert made
     assert [problem.code for problem in problems] == ["mute-without-greeting"]
-    assert user_params(made.turns, external=False, opens=False).user_mute_strategies == []
+    (mute,) = made_of("turns: {mute: [greeting]}\n").user_mute_strategies
+    assert not await mute.process_frame(UserSpeakingFrame())
 
 
 @pytest.mark.parametrize(

@@ -155,10 +155,6 @@ CASES: dict[str, tuple[str, str]] = {
         "stt: {turn_detection: assemblyai, min_turn_silence: 100}\n",
     ),
     "seconds-meant": ("stt: {interruption_delay: 3}\n", "stt: {interruption_delay: 300}\n"),
-    "not-in-a-stage-yet": (
-        stage("    prompt: x\n    stt: {mode: balanced}\n"),
-        "stt: {mode: balanced}\n" + stage("    prompt: x\n"),
-    ),
     # keyterms and languages
     "too-many-keyterms": (
         f"stt: {{keyterms: [{', '.join(f'a{n}' for n in range(99))}]}}\n"

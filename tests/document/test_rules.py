@@ -75,10 +75,16 @@ def test_streaming_family_may_not(model: str) -> None:
     assert codes(f"stt: {{model: {model}, format_turns: false, keyterms: [Northwind]}}\n") == []
 
 
-@pytest.mark.parametrize("setting", ["model: universal-streaming-english", "mode: balanced", "voice_focus: far-field"])
-def test_what_a_session_opens_with_is_refused_in_a_stage(setting: str) -> None:
-    found = problems("stt: {about: Shoes}\n" + stage_with(setting))
-    assert [(p.code, p.path) for p in found] == [("not-in-a-stage-yet", f"stages.one.stt.{setting.partition(':')[0]}")]
+@pytest.mark.parametrize("setting", ["mode: balanced", "voice_focus: far-field", "sample_rate: 8000"])
+def test_what_a_session_opens_with_may_stand_in_a_stage(setting: str) -> None:
+    assert codes(stage_with(setting)) == []
+
+
+def test_stage_that_names_a_model_without_turn_detection_needs_pipecats() -> None:
+    found = problems("stt: {turn_detection: assemblyai}\n" + stage_with("model: universal-streaming-english"))
+    assert [(p.code, p.path) for p in found] == [("model-without-turn-detection", "stages.one.stt.model")]
+    both = "model: universal-streaming-english\n      turn_detection: pipecat"
+    assert codes("stt: {turn_detection: assemblyai}\n" + stage_with(both)) == []
 
 
 def test_multi_stands_alone() -> None:

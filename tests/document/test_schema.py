@@ -168,10 +168,10 @@ def test_defaults_of_schema_and_definition_agree(kind: type, group: tuple[str, .
             assert part["default"] == ours[f"smart_turn_{name}"], name
 
 
-def test_stage_settings_are_those_of_the_agent_but_turn_detection() -> None:
+def test_stage_settings_are_those_of_the_agent() -> None:
     for service, provider in (("stt", "assemblyai"), ("llm", "openai"), ("tts", "cartesia")):
         stage = set(schema()["$defs"][f"{provider}_in_a_stage"]["properties"])
-        assert stage == set(settings_of(schema()["$defs"][service], {})) - {"turn_detection", "provider", "endpoint"}
+        assert stage == set(settings_of(schema()["$defs"][service], {})) - {"provider", "endpoint"}
 
 
 BY_HAND: list[tuple[Part, str]] = [("stt", "assemblyai"), ("llm", "openai"), ("tts", "cartesia")]

@@ -1,4 +1,4 @@
-"""The ear by AssemblyAI: an agent file's `stt` becomes Pipecat's service, and a change of it one frame that tells a running one."""
+"""The ear by AssemblyAI: an agent file's `stt` becomes Pipecat's service, and a change of it a frame that tells a running one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from pipecat.transcriptions.language import Language
 from runner.compiler.services.assemblyai_ears import VENDOR, AssemblyAIEars
 from runner.compiler.services.assemblyai_settings import FIELDS, EarSettings
 from runner.definition import Service, Setting
+
+LONGEST_CONTEXT = 1500
+"""Characters that AssemblyAI keeps of `agent_context`."""
 
 
 def build(service: Service, *, key: str, barge_in: bool) -> AssemblyAIEars:
@@ -31,6 +34,17 @@ def build(service: Service, *, key: str, barge_in: bool) -> AssemblyAIEars:
         should_interrupt=barge_in,
         settings=_settings(service, set_ones),
     )
+
+
+def seeded(service: Service, opening: str | None) -> Service:
+    """The service of a call that opens with these words: they are the context of the caller's first answer, unless the file
+    says another one or wants none. Pipecat 1.14 sends only what the agent says after that (Universal-3 Pro models)."""
+    settings = service.settings
+    if not opening or "agent_context" in settings or settings.get("previous_context_n_turns") == 0:
+        return service
+    if not is_u3_pro_model(cast("str | None", settings.get("model"))):
+        return service
+    return replace(service, settings={**settings, "agent_context": opening[-LONGEST_CONTEXT:]})
 
 
 def update(service: Service, names: Collection[str]) -> STTUpdateSettingsFrame | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from runner.catalog import PROVIDERS, U3_FAMILY
+from runner.catalog import U3_FAMILY
 from runner.document.rules.rule import Hit, Rule
-from runner.document.rules.view import OWN_VENDORS, Agent, group_of, number_of
+from runner.document.rules.view import Agent, group_of, number_of
 from runner.problem import Severity
 
 DEFAULT_MODEL = "universal-3-5-pro"
@@ -36,16 +36,23 @@ def _by_family(agent: Agent, streaming: bool) -> Iterator[tuple[tuple[str | int,
     """The ears whose model is of the universal-streaming family, or of the U3 family."""
     for path, own, whole in agent.ears():
         model = whole.get("model", DEFAULT_MODEL)
-        if not isinstance(model, str) or (len(path) > 1 and "model" in own):
+        if not isinstance(model, str):
             continue
         if model.startswith("universal-streaming") if streaming else model in U3_FAMILY:
             yield path, own, model
 
 
+def _own_turns(whole: Mapping[str, object]) -> bool:
+    return whole.get("turn_detection") == "assemblyai"
+
+
 def _no_turn_detection(agent: Agent) -> Iterator[Hit]:
-    for path, own, model in _by_family(agent, streaming=True):
-        if own.get("turn_detection") == "assemblyai":
-            yield Hit((*path, "turn_detection"), {"model": model}, "value")
+    for path, own, whole in agent.ears():
+        model = str(whole.get("model", DEFAULT_MODEL))
+        if model.startswith("universal-streaming") and _own_turns(whole):
+            name = next((name for name in ("turn_detection", "model") if name in own), None)
+            if name:
+                yield Hit((*path, name), {"model": model}, "value")
 
 
 def _model_refuses(agent: Agent) -> Iterator[Hit]:
@@ -71,7 +78,7 @@ def _confidence_ignored(agent: Agent) -> Iterator[Hit]:
 def _overwritten(agent: Agent) -> Iterator[Hit]:
     for path, own, model in _by_family(agent, streaming=True):
         for name, value in (("end_of_turn_confidence_threshold", "1.0"), ("min_turn_silence", "160")):
-            if name in own and agent.turn_detection == "pipecat":
+            if name in own:
                 yield Hit((*path, name), {"name": name, "value": value, "model": model})
 
 
@@ -130,16 +137,16 @@ def _thresholds_apart(agent: Agent) -> Iterator[Hit]:
 
 
 def _max_silence_unused(agent: Agent) -> Iterator[Hit]:
-    for path, own, _ in agent.ears():
+    for path, own, whole in agent.ears():
         dictation = len(path) > 1 and agent.stages[str(path[1])].get("listen_for")
-        if agent.turn_detection == "pipecat" and "max_turn_silence" in own and not dictation:
+        if not _own_turns(whole) and "max_turn_silence" in own and not dictation:
             yield Hit((*path, "max_turn_silence"))
 
 
 def _mode_silence_unused(agent: Agent) -> Iterator[Hit]:
     for path, own, whole in agent.ears():
         unset = whole.get("min_turn_silence") is None
-        if agent.turn_detection == "pipecat" and own.get("mode") == "max_accuracy" and unset:
+        if not _own_turns(whole) and own.get("mode") == "max_accuracy" and unset:
             yield Hit((*path, "mode"), on="value")
 
 
@@ -162,24 +169,24 @@ def _dictation_cut(agent: Agent) -> Iterator[Hit]:
 
 
 def _dictation_forced(agent: Agent) -> Iterator[Hit]:
-    for path, own, _ in agent.ears():
+    for path, own, whole in agent.ears():
         kind = agent.stages[str(path[1])].get("listen_for") if len(path) > 1 else None
         high = number_of(own.get("max_turn_silence"))
-        if agent.turn_detection == "assemblyai" and kind and high is not None and high < 1500:
+        if _own_turns(whole) and kind and high is not None and high < 1500:
             yield Hit((*path, "max_turn_silence"), {"high": f"{high:g}", "kind": kind}, "value")
 
 
 def _slow_end(agent: Agent) -> Iterator[Hit]:
-    for path, own, _ in agent.ears():
+    for path, own, whole in agent.ears():
         high = number_of(own.get("max_turn_silence"))
-        if agent.turn_detection == "assemblyai" and high is not None and high > 5000:
+        if _own_turns(whole) and high is not None and high > 5000:
             yield Hit((*path, "max_turn_silence"), {"high": f"{high / 1000:g}"}, "value")
 
 
 def _early_check(agent: Agent) -> Iterator[Hit]:
-    for path, own, _ in agent.ears():
+    for path, own, whole in agent.ears():
         low = number_of(own.get("min_turn_silence"))
-        if agent.turn_detection == "assemblyai" and low is not None and low < 100:
+        if _own_turns(whole) and low is not None and low < 100:
             yield Hit((*path, "min_turn_silence"), {"low": f"{low:g}"}, "value")
 
 
@@ -188,16 +195,6 @@ def _seconds_meant(agent: Agent) -> Iterator[Hit]:
         value = number_of(own.get("interruption_delay"))
         if value is not None and 0 < value < 20:
             yield Hit((*path, "interruption_delay"), {"value": f"{value:g}"}, "value")
-
-
-def _session_only(agent: Agent) -> Iterator[Hit]:
-    """Settings that a session opens with. A stage that sets one would need another session, which is not built yet."""
-    for part, vendor in OWN_VENDORS.items():
-        provider = PROVIDERS[part, vendor]
-        for path, own, _ in agent.services(part):
-            for name in own:
-                if len(path) > 1 and name in provider.fields and provider.fields[name].when == "next call":
-                    yield Hit((*path, name), {"name": name, "part": part, "who": provider.title})
 
 
 RULES = (
@@ -371,15 +368,6 @@ RULES = (
         "Write the unit: 300ms or 0.3s.",
         "AssemblyAI, streaming API: interruption_delay is 0 to 1000 ms",
         _seconds_meant,
-    ),
-    Rule(
-        "not-in-a-stage-yet",
-        "error",
-        "stt, llm and tts of a stage",
-        '"{name}" cannot change from stage to stage yet: {who} takes it only when a call begins.',
-        "Set it under {part} at the top of the file, for the whole call.",
-        "AssemblyAI, streaming API: UpdateConfiguration lists what an open session can change",
-        _session_only,
     ),
 )
 """The table of the rules about AssemblyAI's settings."""
