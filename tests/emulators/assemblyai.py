@@ -23,7 +23,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from .assemblyai_rules import Configuration, RefusedError
-from .hearing import Ear, Heard
+from .hearing import Ear, Heard, Timeline
 from .serving import Emulator, Message, Planned, Session
 
 CLOSE_REASON = "See Error message for details"
@@ -105,7 +105,9 @@ class AssemblyAIEmulator(Emulator):
     begin_delay:        from the upgrade to Begin (the vendor: about 1.2 with connecting).
     final_delay:        from the end of a turn (silence or ForceEndpoint) to its final (the vendor: about 0.27).
     termination_delay:  from Terminate to Termination (the vendor: 0.55 to 1.2); None: never answered.
+    expires_in:         from the upgrade to the end of the longest session; it then ends with 3008 (the vendor: 3 hours).
     key:                the only accepted key; None: any key that is not a Bearer.
+    timeline:           which word is spoken in which of the numbered 10 ms of the caller's sound; replaces the script.
     """
 
     path = "/v3/ws"
@@ -118,6 +120,8 @@ class AssemblyAIEmulator(Emulator):
         self.begin_delay = 0.0
         self.final_delay = 0.27
         self.termination_delay: float | None = 0.7
+        self.expires_in = 3 * 3600.0
+        self.timeline: Timeline | None = None
         self.threshold = 250.0
         self.pause_ms = 200
         self.word_ms = 250
@@ -193,9 +197,11 @@ class AssemblyAIEmulator(Emulator):
             pause_ms=self.pause_ms,
             word_ms=self.word_ms,
             partial_ms=self.partial_ms,
+            timeline=self.timeline,
         )
         session.ear = ear
-        begin = {"type": "Begin", "id": session.id, "expires_at": int(time.time()) + 3 * 3600}
+        begin = {"type": "Begin", "id": session.id, "expires_at": int(time.time() + self.expires_in)}
+        self._spawn(self._expire(session, time.monotonic() + self.expires_in))
         self._queue(session, begin | {"configuration": configuration.echo()}, self.begin_delay)
 
         async for message in session.socket:
@@ -203,6 +209,12 @@ class AssemblyAIEmulator(Emulator):
                 self._take_audio(session, ear, message.data)
             elif message.type is WSMsgType.TEXT:
                 self._take_message(session, ear, message.data)
+
+    async def _expire(self, session: AssemblyAISession, at: float) -> None:
+        while session.is_open and time.monotonic() < at:
+            await asyncio.sleep(min(0.2, max(0.0, at - time.monotonic())))
+        if session.is_open:
+            await session.refuse(3008, "Session Expired: Maximum session duration exceeded")
 
     def _authorize(self, session: AssemblyAISession) -> None:
         key = session.headers.get("Authorization")

@@ -6,14 +6,16 @@ No recognition happens; what is real is when turns begin, grow and end.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .assemblyai_rules import Configuration
+from .numbered import numbers_in
 
 WINDOW_MS = 10
 
@@ -32,6 +34,18 @@ class Heard:
     start_ms: int
     end_ms: int
     is_end: bool
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Words by where they stand in numbered sound (`numbered`): `ends[i]` is the last 10 ms of `words[i]`, in order."""
+
+    words: Sequence[str]
+    ends: Sequence[int]
+
+    def between(self, first: int, last: int) -> str:
+        """The words that end within these 10 ms, both included."""
+        return " ".join(self.words[bisect.bisect_left(self.ends, first) : bisect.bisect_right(self.ends, last)])
 
 
 @dataclass
@@ -72,7 +86,11 @@ class Ear:
         pause_ms: int,
         word_ms: int,
         partial_ms: int,
+        timeline: Timeline | None = None,
     ) -> None:
+        self._timeline = timeline
+        self._numbers: list[int] = []
+        self._told_until = 0
         self._script = script
         self._configuration = configuration
         self._threshold = threshold
@@ -93,6 +111,8 @@ class Ear:
 
     def hear(self, audio: bytes) -> Iterator[Heard]:
         """One audio frame. Compressed encodings are counted as silence."""
+        if self._timeline:
+            self._numbers.extend(numbers_in(audio))
         for loud in self._loud_windows(audio):
             self.clock_ms += WINDOW_MS
             if self._turn is None:
@@ -123,6 +143,8 @@ class Ear:
         if self._loud_ms < self.onset_ms:
             return
         pieces = self._script.popleft() if self._script else ()
+        if self._timeline:
+            pieces = (_FROM_SOUND,)
         self.unscripted += not pieces
         self._turn = _Turn(pieces, self._turns, self.clock_ms - self._loud_ms, voiced_ms=self._loud_ms)
         self._turn.next_partial_ms = self._turn.start_ms + self._configuration.first_partial_ms
@@ -144,9 +166,18 @@ class Ear:
             return self._partial(turn)
         return None
 
+    def _read(self) -> str:
+        """The words of the numbered sound since the last finished turn."""
+        assert self._timeline
+        numbers = [number for number in self._numbers[self._told_until : self.clock_ms // WINDOW_MS] if number > 0]
+        return self._timeline.between(numbers[0], numbers[-1]) if numbers else ""
+
     def _partial(self, turn: _Turn) -> Heard | None:
         again = self._configuration.flag("continuous_partials", True)
         turn.next_partial_ms = self.clock_ms + self._partial_ms if again else math.inf
+        if self._timeline:
+            text = self._read()
+            return Heard(turn.order, text, tuple(text.split()), turn.start_ms, self.clock_ms, is_end=False) if text else None
         words = turn.text.split()
         count = min(math.ceil(turn.voiced_ms / self._word_ms), len(words))
         if count <= turn.shown:
@@ -159,11 +190,22 @@ class Ear:
         self._turn = None
         if not turn.pieces:
             return None
+        if self._timeline:
+            text, self._told_until = self._read(), self.clock_ms // WINDOW_MS
+            if not text:
+                return None
+            self._turns += 1
+            end_ms = self.clock_ms - turn.silent_ms
+            return Heard(turn.order, text, tuple(text.split()), turn.start_ms, end_ms, is_end=True)
         if rest := turn.pieces[turn.reached :]:
             self._script.appendleft(rest)
         self._turns += 1
         end_ms = self.clock_ms - turn.silent_ms
         return Heard(turn.order, turn.text, tuple(turn.text.split()), turn.start_ms, end_ms, is_end=True)
+
+
+_FROM_SOUND = "from the sound"
+"""Stands for the script's words where a timeline says what is spoken."""
 
 
 def _from_mulaw(coded: np.ndarray) -> np.ndarray:

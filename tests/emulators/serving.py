@@ -78,6 +78,7 @@ class Emulator:
     def __init__(self) -> None:
         self.port = 0
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -96,10 +97,22 @@ class Emulator:
         # Handlers end with their client, so that an abandoned answer is seen as such.
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await self._site.start()
         self.port = self._runner.addresses[0][1]
         self._loop = asyncio.get_running_loop()
+
+    async def refuse_connections(self) -> None:
+        """Nobody listens on the port any more; open connections stay. `accept_connections` ends it."""
+        assert self._site
+        await self._site.stop()
+        self._site = None
+
+    async def accept_connections(self) -> None:
+        assert self._runner
+        assert not self._site
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await self._site.start()
 
     async def stop(self) -> None:
         for task in list(self._background):

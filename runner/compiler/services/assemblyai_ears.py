@@ -132,7 +132,7 @@ class AssemblyAIEars(AssemblyAISTTService):
 
     def wanted(self) -> dict[str, str]:
         """The parameters of a session as the settings are now, as they stand in an address."""
-        stored, self._settings = self._settings, self._agreeing()
+        stored, self._settings = self._settings, self._agreeing()  # pyright: ignore[reportIncompatibleVariableOverride]
         try:
             query = super()._build_ws_url().removeprefix(self._api_endpoint_base_url).lstrip("?")
         finally:
