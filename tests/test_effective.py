@@ -16,7 +16,7 @@ from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part
 from runner.compiler import services
 from runner.definition import AgentDefinition, Only, Service, Setting, Stage, Transition
 from runner.document.load import load
-from runner.effective import Change, Effective, change, effective, file_changes
+from runner.effective import Change, Dictation, Effective, change, effective, file_changes
 from runner.wording import plan
 from tests.running import PROJECT
 
@@ -146,36 +146,82 @@ def test_prompt_of_a_moment_is_one_text() -> None:
 
 @pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
 def test_no_ear_waits_longer_than_the_one_that_ends_the_turn(file: Path) -> None:
-    """Pipecat ends AssemblyAI's turn when its own voice detection stops: a longer silence there would mean nothing."""
+    """Pipecat ends AssemblyAI's turn when its own voice detection stops: a longer silence there would mean nothing. While
+    the caller dictates, runner ends it, and the ear must not be sooner."""
     for moment in moments(opened(file)):
         settings: dict[str, Any] = dict(moment.stt.settings)
         if settings.get("turn_detection") == "assemblyai":
             assert settings["min_turn_silence"] <= settings["max_turn_silence"]
         elif "max_turn_silence" in settings:
             assert settings["min_turn_silence"] == settings["max_turn_silence"]
-            assert moment.turns.vad.stop_secs >= settings["min_turn_silence"] / 1000
+            ends = moment.listen_for.wait if moment.listen_for else moment.turns.vad.stop_secs
+            if moment.listen_for:
+                assert ends <= settings["min_turn_silence"] / 1000, "the ear must not end a dictation first"
+            else:
+                assert ends >= settings["min_turn_silence"] / 1000
 
 
 def test_dictation_waits_longer_and_ends_with_its_stage() -> None:
     agent = agent_with(a=Stage("a"), mail=Stage("mail", listen_for="email"))
     a, mail = moments(agent)
-    assert (a.stt.settings["min_turn_silence"], a.turns.vad.stop_secs) == (100, 0.2)
-    assert (mail.stt.settings["min_turn_silence"], mail.turns.vad.stop_secs) == (1200, 1.2)
+    assert (a.stt.settings["min_turn_silence"], a.listen_for) == (100, None)
+    assert (mail.stt.settings["min_turn_silence"], mail.listen_for) == (3000, Dictation("email", 2.0))
+    assert mail.turns == a.turns, "the next stage answers as fast as before"
     assert change(mail, a).of("stt") == {"min_turn_silence": 100, "max_turn_silence": 100}
+    assert change(mail, a).touches("listen_for")
 
 
 def test_dictation_with_the_vendors_own_turns() -> None:
     agent = agent_with(settings={"turn_detection": "assemblyai"}, a=Stage("a"), mail=Stage("mail", listen_for="email"))
     a, mail = moments(agent)
-    assert change(a, mail).of("stt") == {"min_turn_silence": 1200, "max_turn_silence": 3000}
+    assert change(a, mail).of("stt") == {"min_turn_silence": 2000, "max_turn_silence": 3000}
     assert change(mail, a).of("stt") == {"min_turn_silence": 100, "max_turn_silence": 1000}
     assert mail.turns == a.turns
 
 
-def test_silence_set_by_hand_wins_over_dictation() -> None:
-    agent = agent_with(mail=Stage("mail", listen_for="email", stt={"min_turn_silence": 700}))
-    [mail] = moments(agent)
-    assert (mail.stt.settings["min_turn_silence"], mail.turns.vad.stop_secs) == (700, 0.7)
+def test_dictation_with_a_model_that_has_no_turns_of_its_own() -> None:
+    model: dict[str, Setting] = {"model": "universal-streaming-english"}
+    a, mail = moments(agent_with(settings=model, a=Stage("a"), mail=Stage("mail", listen_for="email")))
+    assert change(a, mail).of("stt") == {"max_turn_silence": 3000}
+    assert change(mail, a).of("stt") == {"max_turn_silence": 1280}, "what that model uses by itself"
+    assert mail.listen_for == Dictation("email", 2.0)
+
+
+def test_dictation_with_another_provider_waits_by_the_local_voice_detection() -> None:
+    agent = replace(
+        agent_with(a=Stage("a"), mail=Stage("mail", listen_for="email")), stt=Service("deepgram", {"model": "nova-3"})
+    )
+    a, mail = moments(agent)
+    assert (a.turns.vad.stop_secs, mail.turns.vad.stop_secs) == (0.2, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "by_hand", "silences", "wait"),
+    [
+        ("pipecat", {"min_turn_silence": 700}, (700, 700), 0.7),
+        ("pipecat", {"max_turn_silence": 2500}, (2500, 2500), 2.5),
+        ("pipecat", {"min_turn_silence": 700, "max_turn_silence": 2500}, (2500, 2500), 2.5),
+        ("assemblyai", {"min_turn_silence": 700}, (700, 3000), 0.7),
+        ("assemblyai", {"min_turn_silence": 4000}, (4000, 4000), 4.0),
+        ("assemblyai", {"max_turn_silence": 1500}, (1500, 1500), 1.5),
+    ],
+)
+def test_silence_set_by_hand_wins_over_dictation(
+    mode: str, by_hand: dict[str, Setting], silences: tuple[int, int], wait: float
+) -> None:
+    mail = Stage("mail", listen_for="email", stt=by_hand)
+    [moment] = moments(agent_with(settings={"turn_detection": mode}, mail=mail))
+    settings = moment.stt.settings
+    assert (settings["min_turn_silence"], settings["max_turn_silence"]) == silences
+    assert moment.listen_for == Dictation("email", wait)
+
+
+def test_a_stage_may_have_the_other_turn_detection_with_its_silences() -> None:
+    own = Stage("own", stt={"turn_detection": "assemblyai"})
+    a, other = moments(agent_with(a=Stage("a"), own=own))
+    there = {"turn_detection": "assemblyai", "max_turn_silence": 1000}
+    assert change(a, other).of("stt") == there
+    assert change(other, a).of("stt") == {"turn_detection": "pipecat", "max_turn_silence": 100}
 
 
 # what a save changed, in words

@@ -15,7 +15,6 @@ from pipecat.frames.frames import (
     Frame,
     LLMContextFrame,
     UserIdleTimeoutUpdateFrame,
-    VADParamsUpdateFrame,
 )
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.pipeline import Pipeline
@@ -33,7 +32,7 @@ from runner.compiler.conversation import Conversation
 from runner.compiler.services import Here
 from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
-from runner.compiler.turns import user_params, vad_params
+from runner.compiler.turn_taking import TurnTaking, idle_timeout
 from runner.effective import Change, Effective
 
 
@@ -52,9 +51,9 @@ class Writer(Protocol):
 
 @dataclass(slots=True)
 class Compiled:
-    """The parts of one call. `stt` and `tts` are None when the call is typed. `providers`: whose services it was built with,
-    also after a save that names others. `reason`: why it ends, or will. `ending`: it was asked to end, and does when all that
-    was said before is out."""
+    """The parts of one call. `stt`, `tts` and `turns` are None when the call is typed. `providers`: whose services it was built
+    with, also after a save that names others. `reason`: why it ends, or will. `ending`: it was asked to end, and does when all
+    that was said before is out."""
 
     worker: PipelineWorker
     context: LLMContext
@@ -65,23 +64,21 @@ class Compiled:
     here: Here
     providers: Mapping[Part, str]
     spoken: bool
+    turns: TurnTaking | None
     reason: str = "the caller hung up"
     ending: bool = False
 
     async def apply(self, changed: Change, now: Effective) -> None:
         """Tell each part what differs, on the part itself: a frame from the top of the pipeline would wait behind an answer
         that is being generated (Pipecat 1.14, 825 ms seen)."""
-        if self.stt and (frame := services.update_stt(changed, now, self.here, self.providers["stt"])):
-            await self.stt.queue_frame(frame)
+        if self.turns:
+            await self.turns.take(changed, now, services.update_stt(changed, now, self.here, self.providers["stt"]))
+        elif changed.touches("turns.idle"):
+            await self.pair.user().queue_frame(UserIdleTimeoutUpdateFrame(timeout=idle_timeout(now.turns.idle)))
         if frame := services.update_llm(changed, now, self.here, self.providers["llm"]):
             await self.llm.queue_frame(frame)
         if self.tts and (frame := services.update_tts(changed, now, self.here, self.providers["tts"])):
             await self.tts.queue_frame(frame)
-        if self.spoken and changed.touches("turns.vad"):
-            await self.pair.user().queue_frame(VADParamsUpdateFrame(params=vad_params(now.turns.vad)))
-        if changed.touches("turns.idle"):
-            timeout = now.turns.idle.after if now.turns.idle else 0
-            await self.pair.user().queue_frame(UserIdleTimeoutUpdateFrame(timeout=timeout))
 
     async def queue_frame(self, frame: Frame) -> None:
         await self.worker.queue_frame(frame)
@@ -95,6 +92,8 @@ class Compiled:
 
     async def close(self) -> None:
         """Release what outlives the pipeline."""
+        if self.turns:
+            self.turns.close()
         await services.close(self.llm, self.stt, self.tts)
 
     async def ask_model(self, frame: LLMContextFrame) -> None:
@@ -131,13 +130,16 @@ def compile_call(
     llm = services.build_llm(now, keys, here)
     caller = CallerTurns(conversation)
     if writer:
-        stt = tts = None
-        pair = LLMContextAggregatorPair(context, user_params=LLMUserAggregatorParams(user_idle_timeout=_idle(now)))
+        stt = tts = turns = None
+        pair = LLMContextAggregatorPair(
+            context, user_params=LLMUserAggregatorParams(user_idle_timeout=idle_timeout(now.turns.idle))
+        )
         steps = [carrier.input(), pair.user(), caller, llm, writer.voice(), carrier.output(), pair.assistant()]
     else:
         stt, tts = services.build_stt(now, keys, here), services.build_tts(now, keys, here)
-        external = services.decides_turns(stt)
-        pair = LLMContextAggregatorPair(context, user_params=user_params(now.turns, external=external, opens=now.opens))
+        turns = TurnTaking(now, stt)
+        pair = LLMContextAggregatorPair(context, user_params=turns.params())
+        turns.attach(pair.user())
         steps = [carrier.input(), stt, pair.user(), caller, llm, tts, carrier.output(), pair.assistant()]
     worker = PipelineWorker(
         Pipeline(steps),
@@ -161,11 +163,8 @@ def compile_call(
         here=here,
         providers={part: now.service(part).provider for part in PARTS},
         spoken=writer is None,
+        turns=turns,
     )
     flow = StageFlow(llm=llm, context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
     conversation.attach(flow, compiled)
     return compiled
-
-
-def _idle(now: Effective) -> float:
-    return now.turns.idle.after if now.turns.idle else 0

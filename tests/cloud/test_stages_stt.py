@@ -52,7 +52,7 @@ async def go(caller: Caller, vendors: Vendors, stage: str) -> None:
         ),
         (
             "email",
-            {"min_turn_silence": 1200, "max_turn_silence": 1200},
+            {"min_turn_silence": 3000, "max_turn_silence": 3000},
             {"min_turn_silence": 100, "max_turn_silence": 100},
         ),
         ("only", {"keyterms_prompt": ["Nordwind"]}, {"keyterms_prompt": ["Northwind"]}),
@@ -81,7 +81,7 @@ async def test_stage_delta_of_assemblyais_own_turn_detection(call: Call, vendors
         await go(caller, vendors, "email")
         await go(caller, vendors, "talk")
     assert told(vendors) == [
-        {"min_turn_silence": 1200, "max_turn_silence": 3000},
+        {"min_turn_silence": 2000, "max_turn_silence": 3000},
         {"min_turn_silence": 100, "max_turn_silence": 1000},
     ]
     assert vendors.ears.handshakes == 1
