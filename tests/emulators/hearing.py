@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +40,8 @@ class Heard:
 class Timeline:
     """Words by where they stand in numbered sound (`numbered`): `ends[i]` is the last 10 ms of `words[i]`, in order."""
 
-    words: Sequence[str]
-    ends: Sequence[int]
+    words: list[str]
+    ends: list[int]
 
     def between(self, first: int, last: int) -> str:
         """The words that end within these 10 ms, both included."""
@@ -177,7 +177,11 @@ class Ear:
         turn.next_partial_ms = self.clock_ms + self._partial_ms if again else math.inf
         if self._timeline:
             text = self._read()
-            return Heard(turn.order, text, tuple(text.split()), turn.start_ms, self.clock_ms, is_end=False) if text else None
+            return (
+                Heard(turn.order, text, tuple(text.split()), turn.start_ms, self.clock_ms, is_end=False)
+                if text
+                else None
+            )
         words = turn.text.split()
         count = min(math.ceil(turn.voiced_ms / self._word_ms), len(words))
         if count <= turn.shown:

@@ -132,11 +132,11 @@ class AssemblyAIEars(AssemblyAISTTService):
 
     def wanted(self) -> dict[str, str]:
         """The parameters of a session as the settings are now, as they stand in an address."""
-        stored, self._settings = self._settings, self._agreeing()  # pyright: ignore[reportIncompatibleVariableOverride]
+        stored, self._settings = self._settings, self._agreeing()
         try:
             query = super()._build_ws_url().removeprefix(self._api_endpoint_base_url).lstrip("?")
         finally:
-            self._settings = stored
+            self._settings = stored  # pyright: ignore[reportIncompatibleVariableOverride]
         found = dict(parse_qsl(query, keep_blank_values=True))
         if not is_u3_pro_model(stored.model):
             found.pop("prompt", None)
