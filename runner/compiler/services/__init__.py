@@ -39,7 +39,8 @@ def build_stt(now: Effective, keys: Mapping[str, str], here: Here) -> STTService
         return local.build_stt(now.stt)
     if _is_generic("stt", now.stt):
         return generic.build("stt", now.stt, keys, barge_in=now.turns.barge_in)
-    return assemblyai.build(now.stt, key=_key("stt", now, keys), barge_in=now.turns.barge_in)
+    ear = assemblyai.seeded(now.stt, now.opening)
+    return assemblyai.build(ear, key=_key("stt", now, keys), barge_in=now.turns.barge_in)
 
 
 def build_llm(now: Effective, keys: Mapping[str, str], here: Here) -> LLMService[Any]:
