@@ -151,6 +151,8 @@ def _chat(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("agent", metavar="AGENT", type=Path, help="an agent file")
     parser.add_argument("--json", action="store_true", help="one JSON record a line on standard output")
+    parser.add_argument("--pin", action="store_true", help="the call keeps the version of the file that it begins with")
+    _add_reload(parser)
     _add_services(parser)
     add_overrides(parser)
     _add_log_level(parser)
@@ -164,7 +166,8 @@ def _chat(arguments: Sequence[str]) -> int:
     async def work(agents: Agents, environment: Environment) -> int:
         from runner.live.chat import chat
 
-        return await chat(agents, environment, services=options.services, as_json=options.json)
+        agents.reload = options.reload
+        return await chat(agents, environment, services=options.services, as_json=options.json, pinned=options.pin)
 
     return _live(work, files, options, needed=("llm",))
 
@@ -181,11 +184,7 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1: this machine only)")
     parser.add_argument("--port", type=_port, default=7860, help="the port of the page; 0: any free one (7860)")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page")
-    parser.add_argument(
-        "--reload",
-        choices=("live", "next-call", "off"),
-        help="what a save does: change running calls too, only later ones, or nothing (as the file says: live)",
-    )
+    _add_reload(parser)
     parser.add_argument("--daily", action="store_true", help="create a Daily room, print its link, take the call there")
     parser.add_argument("--room", metavar="URL", help="join this Daily room")
     parser.add_argument("--token", metavar="T", help="the Daily meeting token for --room")
@@ -299,6 +298,14 @@ def _port(typed: str) -> int:
     if not typed.isdecimal() or int(typed) > 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {typed!r}")
     return int(typed)
+
+
+def _add_reload(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reload",
+        choices=("live", "next-call", "off"),
+        help="what a save does: change running calls too, only later ones, or nothing (as the file says: live)",
+    )
 
 
 def _add_services(parser: argparse.ArgumentParser) -> None:

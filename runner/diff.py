@@ -27,7 +27,10 @@ def differences(old: AgentDefinition, new: AgentDefinition) -> list[Difference]:
     was_called = old
     old, names = with_new_names(old, new)
     found = [
-        difference for change in _direct(was_called, new) for difference in Teller(old, new).tell(change) if difference.said
+        difference
+        for change in _direct(was_called, new)
+        for difference in Teller(old, new).tell(change)
+        if difference.said
     ]
     named = {difference.path.split(".")[0] for difference in found}
     for name in ("prompt", *(f"stages.{stage}.prompt" for stage in new.stages)):

@@ -12,10 +12,10 @@ from typing import cast
 from runner.catalog import PROVIDERS, Part, When
 from runner.definition import AgentDefinition, Greeting, Only, Service, Stage
 from runner.diff_ways import way_changes, ways
-from runner.diff_words import duration, joined, list_change, number, quoted, shown, text_change
+from runner.diff_words import duration, list_change, number, quoted, shown, text_change
 from runner.document.check import schema_at
 from runner.effective import Effective, FieldChange, effective
-from runner.wording import WHEN, in_the_file
+from runner.wording import WHEN, in_the_file, joined
 
 
 @dataclass(frozen=True, slots=True)

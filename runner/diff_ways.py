@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import cast
 
 from runner.definition import Transition
-from runner.diff_words import joined, list_change, quoted, text_change
+from runner.diff_words import list_change, quoted, text_change
+from runner.wording import joined
 
 
 def ways(value: object) -> tuple[Transition, ...]:

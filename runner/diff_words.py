@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import cast
 
+from runner.wording import joined
+
 MAX_PLACES = 4
 """How many changed places of one text are named; the rest is counted."""
 
@@ -51,11 +53,6 @@ def duration(value: float, unit: str) -> str:
         if secs >= size and (secs / size).is_integer():
             return f"{number(secs / size)} {name}"
     return f"{number(round(secs, 7))} s"
-
-
-def joined(items: Sequence[str]) -> str:
-    """`A`, `A and B`, `A, B and C`."""
-    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
 
 
 def list_change(before: Sequence[object], after: Sequence[object]) -> tuple[list[str], list[str]]:

@@ -1,4 +1,8 @@
-"""What happens in a call, for whoever shows it: the terminal, the page, `runner chat --json`."""
+"""What happens in a call, for whoever shows it: the terminal, the page, `runner chat --json`.
+
+`version` is always the version of the agent's file that did it: for what the agent said, the one that made the sentence, which
+may be older than the one the call runs when the sentence ends.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +57,7 @@ class TurnLatency:
 
     seconds: float
     parts: tuple[tuple[str, float, str], ...]
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,13 @@ class Trouble:
     """Something went wrong in a call that goes on; `text` is for people."""
 
     text: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
     reason: str
+    version: int
 
 
 Event = CallStarted | CallerSaid | AgentSaid | StageEntered | AgentVersion | TurnLatency | Trouble | CallEnded

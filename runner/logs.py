@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from loguru import logger
@@ -21,7 +23,7 @@ def set_up(level: str | None, environment: Environment) -> None:
     """One sink for loguru and for the standard library's logging. Without a level `RUNNER_LOG` counts, then `error`.
 
     With neither, Pipecat's own lines stay out: what it reports is told in plain words in the transcript (`[problem]`).
-    Must run before Pipecat is imported: it announces itself when it is.
+    Lines of a call say whose they are (`of_call`). Must run before Pipecat is imported: it announces itself when it is.
     """
     asked = level or os.environ.get(LEVEL_VARIABLE)
     named = asked or QUIET
@@ -30,6 +32,7 @@ def set_up(level: str | None, environment: Environment) -> None:
         named = QUIET
     chosen = named.upper()
     logger.remove()
+    logger.configure(extra={"call": ""})
 
     def write(line: str) -> None:
         sys.stderr.write(environment.masked(line))
@@ -39,12 +42,31 @@ def set_up(level: str | None, environment: Environment) -> None:
         write,
         level=chosen,
         filter=None if asked else {"": True, "pipecat": False},
-        format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {name}: {message}",
+        format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {name}:{extra[call]} {message}",
         colorize=wants_color(sys.stderr),
         diagnose=False,
         backtrace=False,
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.getLevelNamesMapping().get(chosen, logging.NOTSET))
+
+
+class CallTag:
+    """What a log line says about the call it belongs to. It reads the version when the line is written, so that lines of a
+    task that began before a save say the version of now."""
+
+    def __init__(self, number: int, agent: Callable[[], str], version: Callable[[], int]) -> None:
+        self._number, self._agent, self._version = number, agent, version
+
+    def __format__(self, _: str) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return f" [call {self._number}, {self._agent()} version {self._version()}]"
+
+
+def of_call(tag: CallTag) -> AbstractContextManager[object]:
+    """Lines logged inside, also by tasks that begin inside, belong to this call."""
+    return logger.contextualize(call=tag)
 
 
 def state_folder() -> Path:

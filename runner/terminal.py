@@ -35,14 +35,18 @@ def _part(what: str, seconds: float, whose: str) -> str:
     return f"{what} {seconds * 1000:.0f}{f' ({whose})' if whose.startswith('turns.') else ''}"
 
 
+def _by(version: int) -> str:
+    """Which version did it; the one that the agent was started with goes without saying."""
+    return f" (version {version})" if version > 1 else ""
+
+
 class Terminal:
-    """Prints to one stream. Calls get a number as soon as two run at once."""
+    """Prints to one stream. Calls are told by their number as soon as two run at once."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._color = wants_color(self._stream)
-        self._numbers: dict[int, int] = {}
-        self._next_number = 1
+        self._open: set[int] = set()
         self._crowded = False
 
     def line(self, text: str = "", style: str = "") -> None:
@@ -60,34 +64,34 @@ class Terminal:
                     self.line(f"          without effect here: {', '.join(choice.unused)}", _DIM)
 
     def event(self, call: int, event: Event) -> None:
-        """One thing that happened in the call that `call` identifies."""
+        """One thing that happened in the call of that number."""
         who = self._prefix(call)
         match event:
             case CallStarted(carrier, version):
-                self._open(call)
+                self._opened(call)
                 self.line(f"{self._prefix(call)}call started ({carrier}), version {version}", _DIM)
-            case CallerSaid(text, _, _):
-                self.line(f"{who}[caller] {text}", _CYAN)
-            case AgentSaid(text, _, _, interrupted):
-                self.line(f"{who}[agent] {text}{' (cut off by the caller)' if interrupted else ''}", _GREEN)
+            case CallerSaid(text, _, version):
+                self.line(f"{who}[caller] {text}{_by(version)}", _CYAN)
+            case AgentSaid(text, _, version, interrupted):
+                cut = " (cut off by the caller)" if interrupted else ""
+                self.line(f"{who}[agent] {text}{cut}{_by(version)}", _GREEN)
             case StageEntered(left, stage, version):
                 came = f"{left} -> {stage}" if left else stage
                 self.line(f"{who}[stage] {came} (version {version})", _DIM)
             case AgentVersion(version, _, _):
                 self.line(f"{who}[version] the call goes on with version {version}", _DIM)
-            case TurnLatency(seconds, parts):
+            case TurnLatency(seconds, parts, version):
                 named = ", ".join(_part(what, secs, whose) for what, secs, whose in parts)
-                self.line(f"{who}[latency] {seconds * 1000:.0f} ms: {named}", _DIM)
-            case Trouble(text):
-                self.line(f"{who}[problem] {text}", _YELLOW)
-            case CallEnded(reason):
-                self.line(f"{who}call ended: {reason}", _DIM)
-                self._numbers.pop(call, None)
+                self.line(f"{who}[latency] {seconds * 1000:.0f} ms: {named}{_by(version)}", _DIM)
+            case Trouble(text, version):
+                self.line(f"{who}[problem] {text}{_by(version)}", _YELLOW)
+            case CallEnded(reason, version):
+                self.line(f"{who}call ended: {reason}{_by(version)}", _DIM)
+                self._open.discard(call)
 
-    def _open(self, call: int) -> None:
-        self._numbers[call] = self._next_number
-        self._next_number += 1
-        self._crowded = self._crowded or len(self._numbers) > 1
+    def _opened(self, call: int) -> None:
+        self._open.add(call)
+        self._crowded = self._crowded or len(self._open) > 1
 
     def _prefix(self, call: int) -> str:
-        return f"call {self._numbers[call]} " if self._crowded and call in self._numbers else ""
+        return f"call {call} " if self._crowded else ""

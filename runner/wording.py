@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runner.catalog import When
 from runner.effective import Change
 
@@ -14,16 +16,47 @@ WHEN: dict[When, str] = {
 }
 
 
-def plan(change: Change, *, reaches_calls: bool = True) -> list[str]:
-    """One line for each moment at which something of the change is noticed: `prompt, tts.voice: running calls ...`.
+_MOMENTS: dict[When, str] = {
+    "now": "at once",
+    "next turn": "from the next turn",
+    "next stage": "when the call next enters the stage",
+    "next call": "from the next call",
+    "restart": "after runner is started again",
+}
 
-    reaches_calls: running calls take it; otherwise all of it waits for the next call.
-    """
-    by_when: dict[When, list[str]] = {}
-    for field in change.fields:
-        when = field.when if reaches_calls or field.when == "restart" else "next call"
-        by_when.setdefault(when, []).append(field.path)
-    return [f"{', '.join(dict.fromkeys(by_when[when]))}: {WHEN[when]}" for when in WHEN if when in by_when]
+_SHORT = {
+    "tts.voice": "voice",
+    "stt.keyterms": "keyterms",
+    "audio.in_sample_rate": "sample rate",
+    "audio.out_sample_rate": "sample rate",
+    "next": "the ways out",
+}
+
+
+def moment(path: str, when: When) -> str:
+    """When a running call notices a change at `path`: what is spoken with changes between two sentences."""
+    return "from the next sentence" if path.startswith("tts.") and when == "next turn" else _MOMENTS[when]
+
+
+def short_name(path: str) -> str:
+    """What people call the setting at `path`: `voice`, `sample rate`, otherwise its place in the agent file."""
+    return _SHORT.get(path) or ".".join(in_the_file(path))
+
+
+def from_the_next_call(change: Change) -> list[str]:
+    """What a save means while no call takes it, as one phrase: `prompt and voice from the next call`. Empty for nothing."""
+    names = dict.fromkeys(short_name(field.path) for field in change.fields)
+    return [f"{joined(list(names))} from the next call"] if names else []
+
+
+def counted(number: int, what: str = "call") -> str:
+    """`1 call`, `2 calls`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def joined(items: Sequence[str], last: str = "and") -> str:
+    """`A`, `A and B`, `A, B and C`."""
+    return f" {last} ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
 
 
 def in_the_file(path: str) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ ROOMS = {
     ),
     "live": room(
         *DATA,
-        *("document", "compiler", "local", "environment", "selection", "terminal"),
+        *("document", "compiler", "local", "environment", "selection", "terminal", "logs"),
         packages="pipecat loguru watchfiles fastapi uvicorn aiohttp",
     ),
     "cli": room("*"),

@@ -6,6 +6,7 @@ from pipecat.frames.frames import Frame, LLMContextFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from runner.compiler.authorship import Authorship
 from runner.compiler.conversation import Conversation
 
 
@@ -16,9 +17,10 @@ class CallerTurns(FrameProcessor):
     after a stage was entered or a function was called.
     """
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, authorship: Authorship) -> None:
         super().__init__()
         self._conversation = conversation
+        self._authorship = authorship
         self._heard = 0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -30,6 +32,8 @@ class CallerTurns(FrameProcessor):
                 if request is None:
                     return
                 frame = request
+        if isinstance(frame, LLMContextFrame):
+            self._authorship.stamp(frame)
         await self.push_frame(frame, direction)
 
     def _new_turn(self, context: LLMContext) -> str:

@@ -17,13 +17,17 @@ from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMes
 
 from runner.compiler.likely import likely
 from runner.compiler.stages import END, ENTER, StageFlow, functions_of, node, way_of_last_resort
-from runner.definition import BACK, AgentDefinition, Stage, Transition
+from runner.definition import BACK, AgentDefinition, Transition
 from runner.effective import Change, Effective, change, effective
 from runner.events import AgentVersion, CallerSaid, Listener, StageEntered
-from runner.wording import plan
+from runner.following import follow
 
 Chooser = Callable[[str, Sequence[Transition]], Transition | None]
 """What the caller said and the ways out that have a `when` -> the way meant, or None. May take some milliseconds."""
+
+
+_VERSION = "version"
+"""Which version a node was made by, kept in its first action."""
 
 
 class Parts(Protocol):
@@ -51,6 +55,9 @@ class Conversation:
         self._choose = choose
         self._now = effective(agent, agent.first_stage)
         self._visited: list[str] = []
+        self._renamed: dict[str, str] = {}
+        self._kept: str | None = None
+        self._moving = asyncio.Lock()
         self._tries = 0
         self._flow: StageFlow | None = None
         self._parts: Parts | None = None
@@ -70,9 +77,20 @@ class Conversation:
     def version(self) -> int:
         return self._version
 
+    @property
+    def agent(self) -> AgentDefinition:
+        """What the call holds: its version of the file, with the old text of its stage where a save removed that."""
+        return self._agent
+
+    @property
+    def ending(self) -> bool:
+        """Whether the call is in a stage that ends it."""
+        return self._begun and self._now.end
+
     def attach(self, flow: StageFlow, parts: Parts) -> None:
         """Connect the conversation with the call that was compiled for it."""
         self._flow, self._parts = flow, parts
+        flow.enter_by(self._moving, self._renewed)
         flow.register_action(ENTER, self._entered)
         flow.register_action(END, self._ended)
 
@@ -83,7 +101,7 @@ class Conversation:
         self._begun = True
         flow, parts = self._attached()
         flow.set_global_functions(self._anywhere())
-        await flow.initialize(node(self._now, self._functions(), opening=True))
+        await flow.initialize(self._opening())
         greeting = self._now.greeting
         if greeting and greeting.text:
             await parts.queue_frame(TTSSpeakFrame(greeting.text, append_to_context=True))
@@ -140,43 +158,74 @@ class Conversation:
         flow, _ = self._attached()
         await flow.set_node_from_config(self._node(stage))
 
-    async def take_version(self, agent: AgentDefinition, version: int) -> Change:
-        """Swap the definition of the running call and tell its parts what differs. Returns what was told.
+    async def take_version(self, agent: AgentDefinition, version: int, noticed: Sequence[str] = ()) -> Change | None:
+        """Swap the definition of the running call and tell its parts what differs. Returns what was told, None for nothing:
+        the call has this version or a newer one, or it is ending and keeps its own to the last word.
 
-        A stage that the new file no longer has keeps its old text until the call leaves it.
+        A stage that is being entered is entered first, with the version it was begun with. One that the new file has under
+        another name goes on there; one that it no longer has keeps its old text until the call leaves it.
+
+        noticed: what the caller notices, in plain words, for whoever shows it.
         """
-        stage = self._now.stage
-        if stage is not None and stage not in agent.stages:
-            agent = replace(agent, stages={**agent.stages, stage: self._agent.stages[stage]})
-        if stage is None and agent.first_stage is not None:
-            agent = replace(agent, stages=dict[str, Stage](), anywhere=())
-        before, now = self._now, effective(agent, stage)
-        changed = change(before, now)
-        self._agent, self._version, self._now = agent, version, now
-        flow, parts = self._attached()
-        await parts.apply(changed, now)
-        if changed.touches("next"):
+        async with self._moving:
+            if version <= self._version or self.ending:
+                return None
+            stage = self._now.stage if self._begun else None
+            going = follow(self._agent, stage, agent) if self._begun else None
+            if going is None:
+                held, stage = agent, agent.first_stage
+            else:
+                held, stage = going.agent, going.stage
+                self._kept = stage if going.fate == "removed" else None
+                self._renamed = {was: going.names.get(to, to) for was, to in self._renamed.items()} | dict(going.names)
+                self._visited = [name for was in self._visited if (name := self._renamed.get(was, was)) in agent.stages]
+            before, now = self._now, effective(held, stage)
+            changed = change(before, now)
+            self._agent, self._version, self._now = held, version, now
+            flow, parts = self._attached()
+            await parts.apply(changed, now)
             flow.set_global_functions(self._anywhere())
-            if self._begun and self._choose is None:
+            if changed.touches("next") and self._begun and self._choose is None:
                 await flow.replace_functions(self._functions())
-        self._tell(AgentVersion(version=version, stage=stage, changes=tuple(plan(changed))))
-        return changed
+            self._tell(AgentVersion(version=version, stage=stage, changes=tuple(noticed)))
+            return changed
 
     def _used_up(self, way: Transition) -> bool:
         return way.otherwise or (way.after_tries is not None and self._tries >= way.after_tries)
 
     def _target(self, way: Transition) -> str:
-        """The stage a way leads to. One that a save removed meanwhile leads to the beginning."""
+        """The stage a way leads to."""
         first = self._agent.first_stage or ""
-        to = (self._visited[-1] if self._visited else first) if way.to == BACK else way.to
-        return to if to in self._agent.stages else first
+        return self._there_is((self._visited[-1] if self._visited else first) if way.to == BACK else way.to) or ""
+
+    def _there_is(self, stage: str | None) -> str | None:
+        """The stage itself, its new name, or the beginning when a save removed it while the call was on the way there."""
+        if stage is None or stage in self._agent.stages:
+            return stage
+        now = self._renamed.get(stage, stage)
+        return now if now in self._agent.stages else self._agent.first_stage
 
     async def _take(self, way: Transition) -> NodeConfig:
         return self._node(self._target(way))
 
     def _node(self, stage: str) -> NodeConfig:
         coming = effective(self._agent, stage)
-        return node(coming, functions_of(() if self._choose else self._own(coming), self._take))
+        return self._stamped(node(coming, functions_of(() if self._choose else self._own(coming), self._take)))
+
+    def _opening(self) -> NodeConfig:
+        return self._stamped(node(self._now, self._functions(), opening=True))
+
+    def _stamped(self, config: NodeConfig) -> NodeConfig:
+        _first_action(config)[_VERSION] = self._version
+        return config
+
+    def _renewed(self, config: NodeConfig) -> NodeConfig:
+        """A stage is about to be entered: its node, made again if a save came since it was made."""
+        action = _first_action(config)
+        if action[_VERSION] == self._version:
+            return config
+        stage = self._there_is(action["stage"])
+        return self._opening() if action["opening"] or stage is None else self._node(stage)
 
     def _functions(self) -> list[FlowsFunctionSchema]:
         return [] if self._choose is not None else functions_of(self._own(self._now), self._take)
@@ -204,14 +253,15 @@ class Conversation:
 
     async def _entered(self, action: dict[str, Any], _flow: object) -> None:
         stage, opening = cast("str | None", action["stage"]), bool(action["opening"])
-        if stage is not None and stage not in self._agent.stages:
-            stage = self._agent.first_stage  # a save removed it on the way there
         _, parts = self._attached()
         before, now = self._now, effective(self._agent, stage)
         if not opening:
-            if before.stage is not None:
+            if before.stage is not None and before.stage != self._kept:
                 self._visited.append(before.stage)
             await parts.apply(change(before, now), now)
+            if self._kept not in (None, stage):
+                stages = {name: one for name, one in self._agent.stages.items() if name != self._kept}
+                self._agent, self._kept = replace(self._agent, stages=stages), None
         self._now, self._tries = now, 0
         if stage is not None:
             left = None if opening else before.stage
@@ -230,3 +280,7 @@ class Conversation:
 
     def _tell(self, event: CallerSaid | StageEntered | AgentVersion) -> None:
         self._listener(event)
+
+
+def _first_action(config: NodeConfig) -> dict[str, Any]:
+    return cast("dict[str, Any]", config.get("pre_actions", [])[0])

@@ -27,6 +27,7 @@ from pipecat.services.llm_service import LLMService
 
 from runner.catalog import PARTS, Part
 from runner.compiler import services
+from runner.compiler.authorship import Authorship, Made
 from runner.compiler.caller import CallerTurns
 from runner.compiler.conversation import Conversation
 from runner.compiler.services import Here
@@ -64,23 +65,26 @@ class Compiled:
     here: Here
     providers: Mapping[Part, str]
     spoken: bool
+    authorship: Authorship
     turns: TurnTaking | None
     reason: str = "the caller hung up"
     ending: bool = False
 
     async def apply(self, changed: Change, now: Effective) -> None:
         """Tell each part what differs, on the part itself: a frame from the top of the pipeline would wait behind an answer
-        that is being generated (Pipecat 1.14, 825 ms seen)."""
+        that is being generated (Pipecat 1.14, 825 ms seen). The model comes first, before anything else can run: a request
+        is the work of the version that is told here when it is handed over after this."""
+        if frame := services.update_llm(changed, now, self.here, self.providers["llm"]):
+            await self.llm.queue_frame(frame)
         if self.turns:
             await self.turns.take(changed, now, services.update_stt(changed, now, self.here, self.providers["stt"]))
         elif changed.touches("turns.idle"):
             await self.pair.user().queue_frame(UserIdleTimeoutUpdateFrame(timeout=idle_timeout(now.turns.idle)))
-        if frame := services.update_llm(changed, now, self.here, self.providers["llm"]):
-            await self.llm.queue_frame(frame)
         if self.tts and (frame := services.update_tts(changed, now, self.here, self.providers["tts"])):
             await self.tts.queue_frame(frame)
 
     async def queue_frame(self, frame: Frame) -> None:
+        self.authorship.stamp(frame)
         await self.worker.queue_frame(frame)
 
     async def finish(self, reason: str) -> None:
@@ -98,6 +102,7 @@ class Compiled:
 
     async def ask_model(self, frame: LLMContextFrame) -> None:
         """A request that passes by the caller's side of the pipeline."""
+        self.authorship.stamp(frame)
         await self.llm.queue_frame(frame)
 
     def ask_ahead(
@@ -128,7 +133,8 @@ def compile_call(
     now = conversation.now
     context = LLMContext()
     llm = services.build_llm(now, keys, here)
-    caller = CallerTurns(conversation)
+    authorship = Authorship(lambda: Made(conversation.version, conversation.now.stage))
+    caller = CallerTurns(conversation, authorship)
     if writer:
         stt = tts = turns = None
         pair = LLMContextAggregatorPair(
@@ -163,8 +169,10 @@ def compile_call(
         here=here,
         providers={part: now.service(part).provider for part in PARTS},
         spoken=writer is None,
+        authorship=authorship,
         turns=turns,
     )
     flow = StageFlow(llm=llm, context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
     conversation.attach(flow, compiled)
+    authorship.follow(llm, pair.assistant())
     return compiled

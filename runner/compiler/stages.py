@@ -6,6 +6,7 @@ messages, so that instructions never pile up in the history.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
@@ -44,6 +45,17 @@ class StageFlow(FlowManager):
     """
 
     _anywhere: Sequence[FlowsFunctionSchema] = ()
+    _moving: asyncio.Lock
+    _renew: Callable[[NodeConfig], NodeConfig]
+
+    def enter_by(self, moving: asyncio.Lock, renew: Callable[[NodeConfig], NodeConfig]) -> None:
+        """Hold `moving` while a stage is entered, and ask `renew` for its node then: it was made when the model chose it."""
+        self._moving, self._renew = moving, renew
+
+    async def _set_node(self, node_id: str, node_config: NodeConfig) -> None:
+        async with self._moving:
+            config = self._renew(node_config)
+            await super()._set_node(node_id if config is node_config else config.get("name", node_id), config)
 
     def set_global_functions(self, functions: Sequence[FlowsFunctionSchema]) -> None:
         self._anywhere = functions

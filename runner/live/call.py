@@ -6,6 +6,7 @@ Comes in: a definition, a carrier, keys. Goes out: events. A call holds one froz
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -23,16 +24,19 @@ from runner.compiler.conversation import Chooser, Conversation
 from runner.compiler.pipeline import Carrier, Writer, compile_call
 from runner.compiler.services import Here
 from runner.definition import AgentDefinition
-from runner.effective import Change
 from runner.events import AgentSaid, CallEnded, CallStarted, Event, Listener, Trouble, TurnLatency
 from runner.live.page_messages import as_message
 from runner.live.troubles import sentence
+from runner.logs import CallTag, of_call
+from runner.reach import Place, reach
 
 _KEY_OF_OWNER = {
     "config: VAD stop_secs": "turns.vad.stop_secs",
     "config: user turn strategies": "turns.smart_turn",
 }
 """Pipecat 1.14's names for settings that take time, and the keys of the agent file that change them."""
+
+_NUMBERS = itertools.count(1)
 
 _POLITE_SECS = 0.3
 """How long an ending call may take to speak its last word and close its sessions before it is cut."""
@@ -42,6 +46,8 @@ class Call:
     """One conversation, whatever carries it.
 
     carrier_name: for people: `web`, `websocket`, `daily`, `typed`.
+    pinned: it keeps the version it began with.
+    number: its place among the calls of this process, from 1.
     here, choose: what runs on this machine instead of in the cloud, and how ways out are chosen then.
     forget: called once when the call is over.
     """
@@ -59,8 +65,11 @@ class Call:
         listener: Listener,
         writer: Writer | None = None,
         forget: Callable[[Call], None] | None = None,
+        pinned: bool = False,
     ) -> None:
         self.agent_name = agent.name
+        self.number = next(_NUMBERS)
+        self.pinned = pinned
         self.carrier_name = carrier_name
         self._carrier = carrier
         self._listener = listener
@@ -68,6 +77,8 @@ class Call:
         self._silences = 0
         self._last_trouble = ""
         self._limit: asyncio.TimerHandle | None = None
+        self._begun_at: float | None = None
+        self._newest: tuple[AgentDefinition, int] | None = None
         self._over = asyncio.Event()
         self._ready = asyncio.Event()
         self.conversation = Conversation(agent, version=version, listener=self._tell, choose=choose)
@@ -82,6 +93,7 @@ class Call:
             sample_rates=(agent.audio.in_sample_rate, agent.audio.out_sample_rate),
         )
         self._runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
+        self._tag = CallTag(self.number, lambda: self.agent_name, lambda: self.conversation.version)
         self._connect_events(latency)
 
     @property
@@ -95,6 +107,10 @@ class Call:
 
     async def run(self) -> None:
         """Until the call is over. Never raises for what happens inside the call."""
+        with of_call(self._tag):
+            await self._run()
+
+    async def _run(self) -> None:
         try:
             await self._runner.add_workers(self._compiled.worker)
             await self._runner.run()
@@ -106,7 +122,7 @@ class Call:
                 self._limit.cancel()
             self._over.set()
             self._ready.set()
-            self._tell(CallEnded(self._compiled.reason))
+            self._tell(CallEnded(self._compiled.reason, self.version))
             await self._compiled.close()
             if self._forget:
                 self._forget(self)
@@ -116,9 +132,11 @@ class Call:
         await self._ready.wait()
         if self._over.is_set():
             return
-        if not self._limit and (limit := self.conversation.now.limits.max_call):
-            self._limit = asyncio.get_running_loop().call_later(limit, self._too_long)
-        await self.conversation.begin(self._compiled.context)
+        if self._begun_at is None:
+            self._begun_at = asyncio.get_running_loop().time()
+            self._watch_the_clock()
+        with of_call(self._tag):
+            await self.conversation.begin(self._compiled.context)
 
     def give_up_unless_begun(self, seconds: float) -> None:
         """End the call when nobody has come after so many seconds."""
@@ -135,12 +153,65 @@ class Call:
             LLMMessagesAppendFrame(messages=[{"role": "user", "content": text}], run_llm=True)
         )
 
-    async def take_version(self, agent: AgentDefinition, version: int) -> Change:
-        """Go on with another version of the file."""
-        await self._ready.wait()
-        if self._over.is_set():
-            return Change()
-        return await self.conversation.take_version(agent, version)
+    def notices(self, agent: AgentDefinition) -> tuple[str, ...]:
+        """What this call would notice of another version of its file, and when, in plain words."""
+        parts = self._compiled
+        local: dict[Part, object] = {"stt": parts.here.stt, "llm": parts.here.model, "tts": parts.here.tts}
+        conversation, began = self.conversation, self._begun_at
+        place = Place(
+            conversation.agent,
+            conversation.now.stage,
+            begun=conversation.begun,
+            typed=not parts.spoken,
+            seconds=0.0 if began is None else asyncio.get_running_loop().time() - began,
+            local=frozenset(part for part, what in local.items() if what),
+            built=parts.providers,
+        )
+        return reach(place, agent)
+
+    @property
+    def keeps(self) -> str:
+        """Why this call takes no other version; "" when it does."""
+        if self.pinned:
+            return f"pinned to version {self.version}"
+        return "ending" if self._compiled.ending or self.conversation.ending else ""
+
+    async def take_version(self, agent: AgentDefinition, version: int) -> None:
+        """Go on with another version of the file; `version` tells whether it does. Safe at any moment: before the call is
+        connected the newest version waits for that, an older one is never taken after a newer, and a call that is pinned or
+        ending keeps its own."""
+        if self._over.is_set() or self.keeps:
+            return
+        if not self._ready.is_set():
+            if self._newest is None or self._newest[1] < version:
+                self._newest = (agent, version)
+            return
+        with of_call(self._tag):
+            told = await self.conversation.take_version(agent, version, self.notices(agent))
+        if told and told.touches("limits.max_call"):
+            self._watch_the_clock()
+
+    @property
+    def version(self) -> int:
+        """The version of the file that the call runs."""
+        return self.conversation.version
+
+    @property
+    def awaits(self) -> int | None:
+        """The version that the call takes as soon as it is connected, None for none."""
+        return self._newest[1] if self._newest else None
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.is_set()
+
+    def _watch_the_clock(self) -> None:
+        """End the call when its longest time, counted from its beginning, has come; a limit that has passed ends it now."""
+        if self._limit:
+            self._limit.cancel()
+        limit, loop = self.conversation.now.limits.max_call, asyncio.get_running_loop()
+        if limit is not None and self._begun_at is not None:
+            self._limit = loop.call_at(max(loop.time(), self._begun_at + limit), self._too_long)
 
     async def end(self, reason: str) -> None:
         """Let what is being said out, close the sessions; cut after a moment. A call that ends already keeps its reason."""
@@ -169,7 +240,8 @@ class Call:
         await self._over.wait()
 
     def _too_long(self) -> None:
-        self._spawn(self._compiled.finish("the call reached its longest time (limits.max_call)"))
+        if not self._compiled.ending:
+            self._spawn(self._compiled.finish("the call reached its longest time (limits.max_call)"))
 
     def _tell(self, event: Event) -> None:
         self._listener(event)
@@ -188,7 +260,10 @@ class Call:
 
         @worker.event_handler("on_pipeline_started")
         async def started(*_: object) -> None:
-            self._tell(CallStarted(self.carrier_name, self.conversation.version))
+            self._tell(CallStarted(self.carrier_name, self.version))
+            while self._newest:
+                newest, self._newest = self._newest, None
+                await self.conversation.take_version(*newest, self.notices(newest[0]))
             self._ready.set()
 
         @worker.event_handler("on_pipeline_error")
@@ -196,15 +271,13 @@ class Call:
             said = sentence(frame, self._vendor_of(frame))
             if said and said != self._last_trouble:
                 self._last_trouble = said
-                self._tell(Trouble(said))
+                self._tell(Trouble(said, self.version))
 
         @pair.assistant().event_handler("on_assistant_turn_stopped")
         async def agent_said(_: object, message: AssistantTurnStoppedMessage) -> None:
             if message.content:
-                now = self.conversation.now
-                self._tell(
-                    AgentSaid(message.content.strip(), now.stage, self.conversation.version, message.interrupted)
-                )
+                made = self._compiled.authorship.of(message.content)
+                self._tell(AgentSaid(message.content.strip(), made.stage, made.version, message.interrupted))
 
         @pair.user().event_handler("on_user_turn_started")
         async def caller_speaks(*_: object) -> None:
@@ -222,7 +295,7 @@ class Call:
                 (part.label, part.duration_secs, _KEY_OF_OWNER.get(part.owner, part.owner))
                 for part in breakdown.contributions
             )
-            self._tell(TurnLatency(breakdown.total_secs, parts))
+            self._tell(TurnLatency(breakdown.total_secs, parts, self._compiled.authorship.latest.version))
 
     def _vendor_of(self, frame: ErrorFrame) -> Provider | None:
         """Whose service an error is about, None for a part on this machine and for what is not a service."""

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from runner.environment import Environment
-from runner.events import AgentSaid, CallEnded, CallerSaid, Event, StageEntered, Trouble
+from runner.events import AgentSaid, AgentVersion, CallEnded, CallerSaid, Event, StageEntered, Trouble
 from runner.live.call import Call
+from runner.live.handover import hand_over, plan
 from runner.live.reload import Agents, Saved
 from runner.live.switchboard import Switchboard
 from runner.live.typed import TypedCarrier
@@ -22,20 +23,24 @@ from runner.live.watch import Watcher
 from runner.problem import print_problems
 from runner.selection import Mode
 from runner.terminal import Terminal, wants_color
-from runner.wording import plan
 
 _ANSWER_SECS = 60.0
 """How long one answer may take before the chat goes on without it."""
 
 
-async def chat(agents: Agents, environment: Environment, *, services: Mode, as_json: bool) -> int:
-    """Until the input or the call ends. Returns the exit code. `agents` holds one agent."""
-    return await _Room(agents, environment, services, as_json=as_json).run()
+async def chat(agents: Agents, environment: Environment, *, services: Mode, as_json: bool, pinned: bool = False) -> int:
+    """Until the input or the call ends. Returns the exit code. `agents` holds one agent.
+
+    pinned: the call keeps the version it begins with.
+    """
+    return await _Room(agents, environment, services, as_json=as_json, pinned=pinned).run()
 
 
 class _Room:
-    def __init__(self, agents: Agents, environment: Environment, services: Mode, *, as_json: bool) -> None:
-        self._json = as_json
+    def __init__(
+        self, agents: Agents, environment: Environment, services: Mode, *, as_json: bool, pinned: bool
+    ) -> None:
+        self._json, self._pinned = as_json, pinned
         self._environment = environment
         self._agents = agents
         # With `cloud` the command line has seen to the model's key; the other two parts of a typed call need none.
@@ -47,7 +52,7 @@ class _Room:
         agent = next(iter(self._agents))
         await self._switchboard.prepare([agent.definition], spoken=False)
         carrier = TypedCarrier()
-        call = await self._switchboard.place(agent.definition, agent.version, carrier, "typed", writer=carrier)
+        call = await self._switchboard.place(agent, carrier, "typed", writer=carrier, pinned=self._pinned)
         stop = asyncio.Event()
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
@@ -86,6 +91,10 @@ class _Room:
     async def _watch(self, watcher: Watcher, call: Call) -> None:
         await self._follow(watcher, call)  # what was saved while the rest was loaded
         async for changed in watcher.changes():
+            for agent in self._agents.deaf(changed):
+                said = f"{agent.name}: not applied, {self._agents.why_off}. Start runner chat again to use it."
+                self._write({"type": "not-applied", "version": agent.version, "message": said})
+                self._say(f"[saved] {said}")
             await self._take(await self._agents.take(changed), call)
             if watcher.watch(self._agents.files):
                 await self._follow(watcher, call)
@@ -105,11 +114,19 @@ class _Room:
                 print(print_problems(save.agent.problems, color=wants_color(sys.stdout)))
             if not save.good:
                 continue
-            if self._agents.mode(save.agent) == "live":
-                await call.take_version(save.agent.definition, save.agent.version)
-            self._write({"type": "reload", "version": save.agent.version, "changes": plan(save.changed)})
-            if not self._json:
-                self._terminal.line(f"[saved] version {save.agent.version}", "\x1b[2m")
+            planned = plan(save.agent, save.changed, self._agents.mode(save.agent), [call])
+            version, changes = save.agent.version, list(planned.changes)
+            self._say(f"[saved] version {version}")
+            for line in changes or ["nothing differs in what the agent does"]:
+                self._say(f"        {line}")
+            confirmed = await hand_over(save.agent, planned)
+            for line in confirmed:
+                self._say(f"        {line}")
+            self._write({"type": "reload", "version": version, "changes": changes, "confirmed": confirmed})
+
+    def _say(self, line: str) -> None:
+        if not self._json:
+            self._terminal.line(line, "\x1b[2m")
 
     def _ready(self, name: str, version: int) -> None:
         agent = next(iter(self._agents))
@@ -126,20 +143,22 @@ class _Room:
 
     def _happened(self, call: Call, event: Event) -> None:
         if isinstance(event, Trouble):
-            event = Trouble(self._environment.masked(event.text))
+            event = Trouble(self._environment.masked(event.text), event.version)
         if not self._json:
             if not isinstance(event, CallerSaid):
-                self._terminal.event(id(call), event)
+                self._terminal.event(call.number, event)
             return
         match event:
             case AgentSaid(text, stage, version, _):
                 self._write({"type": "agent", "text": text, "stage": stage, "version": version})
             case StageEntered(left, stage, version):
                 self._write({"type": "stage", "from": left, "to": stage, "version": version})
-            case Trouble(text):
-                self._write({"type": "problem", "message": text})
-            case CallEnded(reason):
-                self._write({"type": "end", "reason": reason})
+            case AgentVersion(version, stage, changes):
+                self._write({"type": "version", "version": version, "stage": stage, "changes": list(changes)})
+            case Trouble(text, version):
+                self._write({"type": "problem", "message": text, "version": version})
+            case CallEnded(reason, version):
+                self._write({"type": "end", "reason": reason, "version": version})
             case _:
                 pass
 

@@ -121,7 +121,7 @@ async def join(
             audio_in_enabled=True, audio_out_enabled=True, camera_out_enabled=False, transcription_enabled=False
         ),
     )
-    call = await switchboard.place(agent.definition, agent.version, transport, "daily")
+    call = await switchboard.place(agent, transport, "daily")
     present: set[str] = set()
     silence = asyncio.get_running_loop().call_later(
         _PATIENCE_SECS,

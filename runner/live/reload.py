@@ -86,6 +86,11 @@ class Agents:
         """The agents that one of these files belongs to and that take no saves."""
         return [agent for agent in self if agent.sources & changed and self.mode(agent) == "off"]
 
+    @property
+    def why_off(self) -> str:
+        """Who says that saves are not applied."""
+        return "--reload off" if self.reload == "off" else "its file says reload: off"
+
     def open(self, path: Path) -> tuple[Problem, ...]:
         """Read an agent for the first time. Returns its problems; with an error among them there is no agent."""
         loaded = self._read(path)

@@ -21,6 +21,7 @@ from runner.environment import Environment
 from runner.events import Event, Trouble
 from runner.live.access import Access
 from runner.live.call import Call
+from runner.live.handover import hand_over, plan
 from runner.live.reload import Agents, LiveAgent, Saved
 from runner.live.server import News, build_app, describe
 from runner.live.switchboard import Switchboard
@@ -28,7 +29,6 @@ from runner.live.watch import Watcher
 from runner.problem import Problem, print_problems, short_path
 from runner.selection import Mode, why_not
 from runner.terminal import Terminal, wants_color
-from runner.wording import plan
 
 _GOODBYE_SECS = 0.9
 """Ctrl-C: the calls and the server have this long together."""
@@ -168,7 +168,8 @@ class _House:
 
     async def _tell_save(self, save: Saved) -> None:
         agent, running = save.agent, [c for c in self._switchboard.calls if c.agent_name == save.name_before]
-        live = self._agents.mode(agent) == "live"
+        mode = self._agents.mode(agent)
+        confirmed: list[str] = []
         if not save.good:
             keeps = f"Version {agent.version} stays in use" + (
                 f"; {_calls(len(running))} in progress keep{'s' if len(running) == 1 else ''} it." if running else "."
@@ -176,22 +177,29 @@ class _House:
             self._print_problems(agent.problems, keeps)
             changes: list[str] = []
         else:
-            changes = plan(save.changed, reaches_calls=live)
+            for call in running:
+                call.agent_name = agent.name
+            planned = plan(agent, save.changed, mode, running)
+            changes = list(planned.changes)
             self._terminal.line(f"[saved] {agent.name} is now version {agent.version}")
             for line in changes or ["nothing differs in what the agent does"]:
                 self._terminal.line(f"        {line}")
             if agent.problems:
                 self._print_problems(agent.problems, "")
-            if live:
-                for call in running:
-                    call.agent_name = agent.name
-                    await call.take_version(agent.definition, agent.version)
-        self._news.tell({"type": "agent", **describe(agent, self._switchboard), "changes": changes})
+            if mode == "off":
+                self._terminal.line("        the next saves are not applied: the file says reload: off now")
+            self._news.tell({"type": "agent", **describe(agent, self._switchboard), "changes": changes})
+            confirmed = await hand_over(agent, planned)
+            for line in confirmed:
+                self._terminal.line(f"        {line}")
+        self._news.tell(
+            {"type": "agent", **describe(agent, self._switchboard), "changes": changes, "confirmed": confirmed}
+        )
 
     def _happened(self, call: Call, event: Event) -> None:
         if isinstance(event, Trouble):
-            event = Trouble(self._environment.masked(event.text))
-        self._terminal.event(id(call), event)
+            event = Trouble(self._environment.masked(event.text), event.version)
+        self._terminal.event(call.number, event)
 
     def _print_problems(self, problems: tuple[Problem, ...] | list[Problem], after: str) -> None:
         text = print_problems(problems, color=wants_color(sys.stdout))

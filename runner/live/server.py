@@ -41,6 +41,8 @@ _CLIENT_READY_SECS = 3.0
 _NOBODY_CAME_SECS = 20.0
 """A page that could not connect by WebRTC goes on by websocket; the call that waits for it is given up after this time."""
 
+_PIN_TAKES = "pin takes 1 (keep the version the call begins with) or 0."
+
 _KEEP_ALIVE_SECS = 15.0
 
 
@@ -147,12 +149,19 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
         except TypeError:
             raise HTTPException(422, "A WebRTC offer needs sdp and type.") from None
 
+        asked = request.query_params.get("pin")
+        if asked is None and isinstance(wanted.request_data, dict):
+            asked = cast("dict[str, Any]", wanted.request_data).get("pin")
+        pinned = _wants_pin(asked)
+        if pinned is None:
+            raise HTTPException(422, _PIN_TAKES)
+
         async def connected(connection: SmallWebRTCConnection) -> None:
             transport = SmallWebRTCTransport(
                 webrtc_connection=connection,
                 params=TransportParams(audio_in_enabled=True, audio_out_enabled=True),
             )
-            await _take_call(switchboard, agent, transport, "web")
+            await _take_call(switchboard, agent, transport, "web", pinned=pinned)
 
         return await webrtc.handle_web_request(wanted, connected)
 
@@ -170,8 +179,12 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
     async def rtvi_client(socket: WebSocket, name: str) -> None:
         refusal = access.refuse(socket.headers, socket.query_params.get("token"), path=socket.url.path)
         agent = agents.named(name)
-        if refusal or agent is None:
-            await socket.close(code=1008, reason=refusal or f"There is no agent {name!r}.")
+        pinned = _wants_pin(socket.query_params.get("pin"))
+        if refusal or agent is None or pinned is None:
+            why = refusal or (f"There is no agent {name!r}." if agent is None else _PIN_TAKES)
+            await socket.send_denial_response(
+                JSONResponse({"detail": why}, status_code=422 if agent and not refusal else 403)
+            )
             return
         await socket.accept()
         transport = FastAPIWebsocketTransport(
@@ -183,7 +196,7 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
                 allowed_origins=[],
             ),
         )
-        call = await _take_call(switchboard, agent, transport, "websocket")
+        call = await _take_call(switchboard, agent, transport, "websocket", pinned=pinned)
         await call.over()
 
     return app
@@ -212,8 +225,8 @@ def describe(agent: LiveAgent, switchboard: Switchboard) -> dict[str, Any]:
     }
 
 
-async def _take_call(switchboard: Switchboard, agent: LiveAgent, transport: Any, carrier: str) -> Call:
-    call = await switchboard.place(agent.definition, agent.version, transport, carrier)
+async def _take_call(switchboard: Switchboard, agent: LiveAgent, transport: Any, carrier: str, *, pinned: bool) -> Call:
+    call = await switchboard.place(agent, transport, carrier, pinned=pinned)
     call.give_up_unless_begun(_NOBODY_CAME_SECS)
 
     @call.worker.rtvi.event_handler("on_client_ready")
@@ -239,6 +252,22 @@ async def _take_call(switchboard: Switchboard, agent: LiveAgent, transport: Any,
         await call.cancel("the caller hung up")
 
     return call
+
+
+def _wants_pin(asked: object) -> bool | None:
+    """Whether a call asks to keep its version: `1` and `0` and the words for them; None for anything else."""
+    if asked is None or isinstance(asked, bool):
+        return bool(asked)
+    return {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }.get(str(asked).strip().lower())
 
 
 async def _json(request: Request) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from runner.definition import AgentDefinition
 from runner.environment import Environment
 from runner.events import Event
 from runner.live.call import Call
+from runner.live.reload import LiveAgent
 from runner.selection import Choice, Mode, choose_services
 
 if TYPE_CHECKING:
@@ -83,16 +84,20 @@ class Switchboard:
 
     async def place(
         self,
-        agent: AgentDefinition,
-        version: int,
+        agent: LiveAgent,
         carrier: Carrier,
         carrier_name: str,
         *,
         writer: Writer | None = None,
+        pinned: bool = False,
     ) -> Call:
-        """Make a call and run it in the background."""
-        choices = {choice.part: choice for choice in self.choices(agent)}
-        await self.prepare([agent], spoken=writer is None)
+        """Make a call with the agent's version of now and run it in the background. pinned: no save changes it."""
+        while True:
+            prepared = agent.definition
+            await self.prepare([prepared], spoken=writer is None)
+            if prepared is agent.definition:  # no save came meanwhile
+                break
+        choices = {choice.part: choice for choice in self.choices(prepared)}
         here = Here(
             stt=choices["stt"].local,
             tts=choices["tts"].local,
@@ -103,8 +108,8 @@ class Switchboard:
             self._on_event(call, event)
 
         call = Call(
-            agent,
-            version,
+            prepared,
+            agent.version,
             carrier,
             carrier_name=carrier_name,
             keys=self._environment.keys,
@@ -113,6 +118,7 @@ class Switchboard:
             listener=tell,
             writer=writer,
             forget=self._calls.discard,
+            pinned=pinned,
         )
         self._calls.add(call)
         task = asyncio.create_task(call.run())

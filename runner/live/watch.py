@@ -24,7 +24,7 @@ from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableTy
 
 from runner.document.load import agent_files
 
-CALM = 0.06
+CALM = 0.03
 """Seconds a content stays the same before it is reported: a write in several pieces is one save."""
 
 GRACE = 0.3
@@ -291,7 +291,7 @@ class Watcher:
                 *folders,
                 watch_filter=self._concerns,
                 debounce=50,
-                step=20,
+                step=5,
                 stop_event=stop,
                 recursive=False,
                 ignore_permission_denied=True,

@@ -77,7 +77,7 @@ def test_prompt_reaches_the_next_request_and_the_history_stays(shop: Path, model
         call.ask("Good morning")
         assert model.request.system == "You are Maya, version one.\n\nFind out what is wanted."
         changes = saved(call, shop, "version one", "version two", version=2)
-        assert changes == ["prompt: running calls from their next turn"]
+        assert changes == ["1 call: prompt from the next turn"]
         answer = call.ask("And now")
         assert answer["version"] == 2
         assert model.request.system == "You are Maya, version two.\n\nFind out what is wanted."
@@ -90,7 +90,7 @@ def test_prompt_reaches_the_next_request_and_the_history_stays(shop: Path, model
             "And again",
         ]
         assert [m["role"] for m in model.request.messages].count("system") == 1
-        assert saved(call, shop, "Welcome", "Hello and welcome", version=4) == ["greeting: from the next call"]
+        assert saved(call, shop, "Welcome", "Hello and welcome", version=4) == ["1 call: greeting from the next call"]
         assert call.ask("Still there")["text"] == "You said: Still there"
         assert call.hang_up() == 0
 
@@ -101,7 +101,7 @@ def test_say_line_and_variable_are_new_when_the_stage_is_entered(shop: Path, mod
         model.call_tool("go_to_refund")
         assert call.ask("I want a refund")["text"] == "Money back, of course."
         changes = saved(call, shop, "place: Bern", "place: Basel", version=3)
-        assert changes == ["variables: running calls from their next turn"]
+        assert changes == ["1 call: say when the call next enters bye"]
         model.call_tool("go_to_bye")
         assert call.ask("That was all")["text"] == "Goodbye from Basel."
         assert call.wait("end")["reason"] == "the agent ended it (stage bye)"
@@ -163,7 +163,7 @@ def test_prompt_file_is_watched_also_one_that_came_with_a_save(shop: Path, model
         call.ask("One")
         assert model.request.system.startswith("You are Maya from a file.")
         save(first, "Maya", "Nora")
-        assert call.wait("reload")["changes"] == ["prompt: running calls from their next turn"]
+        assert call.wait("reload")["changes"] == ["1 call: prompt from the next turn"]
         call.ask("Two")
         assert model.request.system.startswith("You are Nora from a file.")
         save(shop, "prompts/maya.md", "zoe.md")  # not there yet
@@ -273,11 +273,12 @@ async def test_voice_prompt_and_keyterms_reach_a_spoken_call(shop: Path, vendors
         async with house.call() as caller:
             await caller.wait_for_agent_words("Welcome to the shop.")
             save(shop, "79a125e8-", "89a125e8-")
-            house.wait_for("tts.voice: running calls from their next turn")
+            house.wait_for("1 call: voice from the next sentence")
             save(shop, "keyterms: [RMA]", "keyterms: [RMA, refund]")
-            house.wait_for("stt.keyterms: running calls at once")
+            house.wait_for("1 call: keyterms at once")
             save(shop, "version one", "version two")
-            house.wait_for("prompt: running calls from their next turn")
+            house.wait_for("1 call: prompt from the next turn")
+            house.wait_for("1 call now runs version 4")
             assert len(their.ears.sessions) == 1
             updates = their.ears.sessions[0].of_type("UpdateConfiguration")
             assert [update.body["keyterms_prompt"] for update in updates if "keyterms_prompt" in update.body] == [
@@ -299,9 +300,10 @@ async def test_next_call_leaves_running_calls_alone(shop: Path, vendors: tuple[P
         async with house.call() as caller:
             await caller.wait_for_agent_words("Welcome to the shop.")
             save(shop, "version one", "version two")
-            house.wait_for("prompt: from the next call")
+            house.wait_for("1 call keeps version 1 (reload: next-call)")
+            house.wait_for("prompt from the next call")
             save(shop, "Welcome", "Hello and welcome")
-            house.wait_for("greeting: from the next call")
+            house.wait_for("greeting from the next call")
             await caller.send_text("Hello")
             await caller.wait_for_agent_words("You said: Hello")
             assert their.mind.request.system.startswith("You are Maya, version one.")

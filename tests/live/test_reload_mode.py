@@ -55,5 +55,5 @@ def test_what_becomes_of_a_save_is_told(tmp_path: Path) -> None:
         told = running.wait_for("[saved] off")
         (tmp_path / "next-call.yaml").write_text("prompt: Be brief.\nreload: next-call\n")
         running.wait_for("[saved] next-call is now version 2")
-        assert "from the next call" in running.wait_for("prompt: ")
+        running.wait_for("prompt from the next call")
     assert told.endswith(": not applied, its file says reload: off. Start runner again to use it.")
