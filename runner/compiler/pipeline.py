@@ -30,6 +30,7 @@ from runner.compiler import services
 from runner.compiler.authorship import Authorship, Made
 from runner.compiler.caller import CallerTurns
 from runner.compiler.conversation import Conversation
+from runner.compiler.observing import spare_observers
 from runner.compiler.services import Here
 from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
@@ -159,6 +160,7 @@ def compile_call(
         idle_timeout_secs=None,
         check_dangling_tasks=False,
     )
+    spare_observers(worker)
     compiled = Compiled(
         worker=worker,
         context=context,
