@@ -57,7 +57,9 @@ def follow(held: AgentDefinition, stage: str | None, after: AgentDefinition) -> 
         return Following(after, names[stage], "renamed", names)
     old = held.stages[stage]
     ways = tuple(_led(way, names, after, stage) for way in old.next if after.stages or way.to in (stage, BACK))
-    return Following(replace(after, stages={**after.stages, stage: replace(old, next=ways)}), stage, "removed", names)
+    stages = {**after.stages, stage: replace(old, next=ways)}
+    variables = {**held.variables, **after.variables}  # the old text may use some that are gone
+    return Following(replace(after, stages=stages, variables=variables), stage, "removed", names)
 
 
 def _led(way: Transition, names: Mapping[str, str], after: AgentDefinition, kept: str) -> Transition:

@@ -17,7 +17,6 @@ from runner.compiler import services
 from runner.definition import AgentDefinition, Only, Service, Setting, Stage, Transition
 from runner.document.load import load
 from runner.effective import Change, Dictation, Effective, change, effective, file_changes
-from runner.wording import plan
 from tests.running import PROJECT
 
 AGENTS = [
@@ -222,67 +221,6 @@ def test_a_stage_may_have_the_other_turn_detection_with_its_silences() -> None:
     there = {"turn_detection": "assemblyai", "max_turn_silence": 1000}
     assert change(a, other).of("stt") == there
     assert change(other, a).of("stt") == {"turn_detection": "pipecat", "max_turn_silence": 100}
-
-
-# what a save changed, in words
-
-
-BEFORE = """
-prompt: You are Maya.
-greeting: Hello.
-variables: {who: Maya}
-stt: {keyterms: [RMA], mode: balanced}
-tts: {voice: 79a125e8-cd45-4c13-8a67-188112f4dd22}
-stages:
-  a:
-    prompt: Ask.
-    next:
-      - when: The caller leaves
-        to: b
-  b:
-    say: Bye.
-    end: true
-"""
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ("You are Maya", "You are Zoe", ["prompt: running calls from their next turn"]),
-        ("Hello", "Good day", ["greeting: from the next call"]),
-        ("[RMA]", "[RMA, refund]", ["stt.keyterms: running calls at once"]),
-        ("balanced", "max_accuracy", ["stt.mode: from the next call"]),
-        ("79a125e8-", "89a125e8-", ["tts.voice: running calls from their next turn"]),
-        ("Ask.", "Ask twice.", ["stages.a.prompt: running calls from their next turn"]),
-        ("Bye.", "See you.", ["stages.b.say: running calls when they next enter the stage"]),
-        ("The caller leaves", "The caller is done", ["stages.a.next: running calls from their next turn"]),
-        ("prompt: You", "description: d\nprompt: You", ["description: running calls at once"]),
-    ],
-)
-def test_a_save_is_told_with_the_moment_it_is_heard(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
-    changed = file_changes(read(BEFORE, tmp_path), read(BEFORE.replace(old, new, 1), tmp_path))
-    assert plan(changed) == words
-    paths = ", ".join(field.path for field in changed.fields)
-    assert plan(changed, reaches_calls=False) == [f"{paths}: from the next call"]
-
-
-def test_a_stage_of_another_name_is_told_as_a_new_one(tmp_path: Path) -> None:
-    after = read(BEFORE.replace("to: b", "to: bye").replace("  b:\n", "  bye:\n"), tmp_path)
-    assert plan(file_changes(read(BEFORE, tmp_path), after)) == [
-        "stages.a.next: running calls from their next turn",
-        "stages.bye, stages.b: running calls when they next enter the stage",
-    ]
-
-
-def test_a_variable_is_told_also_where_other_things_changed(tmp_path: Path) -> None:
-    text = BEFORE.replace("Bye", "Bye from {{ who }}")
-    before, after = read(text, tmp_path), read(text.replace("who: Maya", "who: Zoe"), tmp_path)
-    assert plan(file_changes(before, after)) == ["variables: running calls from their next turn"]
-    after = read(text.replace("who: Maya", "who: Zoe").replace("RMA", "refund"), tmp_path)
-    assert plan(file_changes(before, after)) == [
-        "stt.keyterms: running calls at once",
-        "variables: running calls from their next turn",
-    ]
 
 
 # settings taken out of the file, or that only a stage has
