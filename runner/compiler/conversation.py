@@ -39,6 +39,7 @@ class Parts(Protocol):
     def ask_ahead(
         self, request: LLMContextFrame, function: str, then: LLMContext, changed: Change, coming: Effective
     ) -> None: ...
+    async def say_ahead(self, line: str, changed: Change, coming: Effective) -> None: ...
     async def finish(self, reason: str) -> None: ...
 
 
@@ -94,6 +95,13 @@ class Conversation:
         flow.register_action(ENTER, self._entered)
         flow.register_action(END, self._ended)
 
+    async def get_ready(self) -> None:
+        """The caller is about to come: have the call's first line spoken, so that it can be heard at once."""
+        now = self._now
+        line = now.greeting.text if now.greeting else now.say
+        if line and not self._begun and now.turns.look_ahead == "likely":
+            await self._attached()[1].say_ahead(line, Change(), now)
+
     async def begin(self, context: LLMContext) -> None:
         """The caller is there: speak the greeting (or let the model open) in the first stage. Later calls do nothing."""
         if self._begun:
@@ -148,7 +156,9 @@ class Conversation:
         flow, parts = self._attached()
         coming = effective(self._agent, self._target(way))
         changed = change(self._now, coming)
-        if coming.say is None and coming.asks:
+        if coming.say is not None:
+            await parts.say_ahead(coming.say, changed, coming)
+        elif coming.asks:
             name = self._names()[way]
             then = await flow.after(context, name, functions_of(self._own(coming), self._take))
             parts.ask_ahead(request, name, then, changed, coming)

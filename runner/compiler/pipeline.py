@@ -32,6 +32,7 @@ from runner.compiler.caller import CallerTurns
 from runner.compiler.conversation import Conversation
 from runner.compiler.observing import spare_observers
 from runner.compiler.services import Here
+from runner.compiler.services.cartesia_ahead import CartesiaAhead
 from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
 from runner.compiler.turn_taking import TurnTaking, idle_timeout
@@ -113,6 +114,12 @@ class Compiled:
         look ahead this does nothing."""
         told = services.update_llm(changed, coming, self.here, self.providers["llm"])
         attach(request, Ahead(function, then, told.delta if told else None))
+
+    async def say_ahead(self, line: str, changed: Change, coming: Effective) -> None:
+        """Have `line` spoken before it is known whether it will be said. Voices that cannot do this do nothing."""
+        if isinstance(self.tts, CartesiaAhead):
+            told = services.update_tts(changed, coming, self.here, self.providers["tts"])
+            await self.tts.speak_ahead(line, told.delta if told else None)
 
 
 def compile_call(

@@ -265,6 +265,7 @@ class Call:
                 newest, self._newest = self._newest, None
                 await self.conversation.take_version(*newest, self.notices(newest[0]))
             self._ready.set()
+            await self.conversation.get_ready()
 
         @worker.event_handler("on_pipeline_error")
         async def error(_: object, frame: ErrorFrame) -> None:

@@ -13,7 +13,7 @@ Call = Callable[[str], Caller]
 
 async def test_tool_enters_the_stage_and_its_words_are_spoken_without_the_model(call: Call, vendors: Vendors) -> None:
     async with call("support") as caller:
-        await until(lambda: vendors.spoken)
+        await caller.wait_for_agent_sound()
         vendors.mind.call_tool("go_to_refund")
         await caller.send_text("I want my money back.")
         await caller.wait_for_stage("refund")

@@ -139,7 +139,7 @@ async def test_support_goes_over_the_wire_as_written_here(call: Call, vendors: V
     """The same without any code of runner's: the words of agents/support.yaml, spelled out."""
     vendors.mind.reply("I see.")
     async with call("support") as caller:
-        await until(lambda: vendors.spoken)
+        await caller.wait_for_agent_sound()
         await caller.send_text("Well.")
         await until(lambda: len(vendors.spoken) == 2)
     assert vendors.ears.session.query == {
@@ -167,7 +167,7 @@ async def test_support_goes_over_the_wire_as_written_here(call: Call, vendors: V
 
 async def test_keys_travel_in_headers_only(call: Call, vendors: Vendors) -> None:
     async with call("support") as caller:
-        await until(lambda: vendors.spoken)
+        await caller.wait_for_agent_sound()
         await caller.send_text("Well.")
         await until(lambda: vendors.mind.requests)
     assert vendors.ears.session.headers["Authorization"] == KEYS["ASSEMBLYAI_API_KEY"]
@@ -242,7 +242,7 @@ async def test_variables_of_the_command_line_change_prompt_and_greeting(tmp_path
     with Running(*command, cwd=tmp_path, env=KEYS) as running, vendors_on(ports) as vendors:
         await asyncio.to_thread(running.wait_for, "ready")
         async with Caller(f"ws://127.0.0.1:{port}/ws-client/support") as caller:
-            await until(lambda: vendors.spoken)
+            await caller.wait_for_agent_sound()
             await caller.send_text("Well.")
             await until(lambda: vendors.mind.requests)
     assert vendors.spoken[0] == SUPPORT_GREETING.replace("Maya", "Zoe").replace("Northwind", "Acme")

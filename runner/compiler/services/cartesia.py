@@ -11,7 +11,8 @@ from pipecat.services.tts_service import TextAggregationMode
 from pipecat.transcriptions.language import Language
 
 from runner.catalog import PROVIDERS
-from runner.compiler.services.cartesia_voice import DELAY, MODE, CartesiaVoice
+from runner.compiler.services.cartesia_ahead import CartesiaAhead
+from runner.compiler.services.cartesia_voice import DELAY, MODE
 from runner.definition import Service
 
 VENDOR = "wss://api.cartesia.ai/tts/websocket"
@@ -23,10 +24,10 @@ _AT_REST: dict[str, object] = {"language": Language.EN, "pronunciation_dict_id":
 _GENERATION = tuple(name for name, field in _FIELDS.items() if field.wire == "generation_config")
 
 
-def build(service: Service, *, key: str) -> CartesiaVoice:
+def build(service: Service, *, key: str) -> CartesiaAhead:
     """The service of one call."""
     mode, delay = service.settings.get(MODE), service.settings.get(DELAY)
-    return CartesiaVoice(
+    return CartesiaAhead(
         api_key=key,
         settings=_settings(service, _FIELDS),
         url=service.endpoint or VENDOR,
