@@ -10,6 +10,8 @@ import pytest
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import PROVIDERS
@@ -216,8 +218,11 @@ def scored(script: Script) -> tuple[Samples, list[tuple[str, int]]]:
     return np.concatenate(parts), words
 
 
-def caller_params() -> LLMUserAggregatorParams:
-    return LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer(params=VADParams(start_secs=0.13)))
+def caller_params(own: bool) -> LLMUserAggregatorParams:
+    """Turns by silence: Smart Turn's opinion of these sentences is another matter. own: as the ear says."""
+    by_silence = UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.6)])
+    vad = SileroVADAnalyzer(params=VADParams(start_secs=0.13))
+    return LLMUserAggregatorParams(vad_analyzer=vad, user_turn_strategies=None if own else by_silence)
 
 
 async def spoken(text: str, script: Script, changes: list[tuple[float, str]]) -> tuple[list[str], Line]:
@@ -227,7 +232,7 @@ async def spoken(text: str, script: Script, changes: list[tuple[float, str]]) ->
         emulator.timeline, emulator.final_delay, emulator.termination_delay = timeline, 0.15, 0.6
         emulator.connect_delay = 0.1
         ear, now = ear_of(text, emulator)
-        async with line(ear, emulator, user=caller_params()) as caller:
+        async with line(ear, emulator, user=caller_params("assemblyai" in text)) as caller:
             await until(lambda: caller.now > 20)
             sound, words = scored(script)
             speaking = asyncio.create_task(caller.say(sound))
@@ -289,7 +294,33 @@ async def test_update_in_the_middle_of_a_sentence_neither_cuts_nor_ends_the_turn
     if swapped:
         assert len(caller.words) == 2, "the sentence really went over in its middle"
         assert not caller.words[0].finalized
-        assert caller.words[1].finalized
+
+
+async def test_caller_who_stops_just_after_the_sound_went_over_is_answered_at_once() -> None:
+    """The words are in the session that was left: its text is the final one, and nobody waits for another."""
+    text = "stt: {min_turn_silence: 900}\n"
+    async with AssemblyAIEmulator() as emulator:
+        timeline = Timeline([], [])
+        emulator.timeline, emulator.final_delay, emulator.connect_delay = timeline, 0.3, 0.05
+        ear, first = ear_of(text, emulator)
+        async with line(ear, emulator) as caller:
+            await until(lambda: caller.now > 20)
+            sound, words = scored([(DIALOGUE[0][0], 0.0)])
+            voiced = sound[: np.flatnonzero(np.abs(sound.astype(int)) > 500)[-1]]
+            timeline.words.extend(word for word, _ in words)
+            timeline.ends.extend(caller.now + end for _, end in words)
+            speaking = asyncio.create_task(caller.say(voiced))
+            await asyncio.sleep(1)
+            await changed(ear, "stt: {min_turn_silence: 900, mode: max_accuracy}\n", first, emulator)
+            await speaking
+            assert ear._sessions._coming, "it waits for the end of the sentence"
+            ear._sessions._go_over(ear._sessions._coming)
+            await until(lambda: caller.words, 1.0)
+            await asyncio.sleep(1)
+        (said,) = caller.words
+        assert said.text == DIALOGUE[0][0] + "."
+        assert said.finalized
+        assert len(emulator.session.of_type("ForceEndpoint")) == 1
 
 
 # Renewed
@@ -344,14 +375,15 @@ async def test_settings_taken_out_again_are_what_the_service_has_by_itself() -> 
     rest = "stt: {speaker_labels: true, keyterms: [boots], format_turns: false, ttfs_p99_latency: 2s, inactivity_timeout: 5m}\n"
     async with AssemblyAIEmulator() as emulator:
         ear, plain = ear_of("", emulator)
-        had, p99 = ear.wanted(), ear.service_metadata_frame().ttfs_p99_latency
-        before = await changed(ear, rest, plain, emulator)
-        assert ear.wanted()["inactivity_timeout"] == "300"
-        assert ear.service_metadata_frame().ttfs_p99_latency == 2
-        await changed(ear, "", before, emulator)
-        assert ear._settings.keyterms_prompt in (None, [])
-        assert {k: v for k, v in ear.wanted().items() if v != "[]"} == had
-        assert ear.service_metadata_frame().ttfs_p99_latency == p99
+        async with line(ear, emulator):
+            await until(lambda: ear._sessions.current)
+            had, p99 = ear.wanted(), ear.service_metadata_frame().ttfs_p99_latency
+            before = await changed(ear, rest, plain, emulator)
+            await until(lambda: ear.wanted().get("inactivity_timeout") == "300")
+            assert ear.service_metadata_frame().ttfs_p99_latency == 2
+            await changed(ear, "", before, emulator)
+            await until(lambda: ear.service_metadata_frame().ttfs_p99_latency == p99)
+            assert {name: value for name, value in ear.wanted().items() if value != "[]"} == had
 
 
 async def test_turn_detection_changes_on_the_open_session() -> None:

@@ -211,7 +211,7 @@ class AssemblyAIEmulator(Emulator):
                 self._take_message(session, ear, message.data)
 
     async def _expire(self, session: AssemblyAISession, at: float) -> None:
-        while session.is_open and time.monotonic() < at:
+        while session.is_open and time.monotonic() < at:  # noqa: ASYNC110 - it may be closed at any moment
             await asyncio.sleep(min(0.2, max(0.0, at - time.monotonic())))
         if session.is_open:
             await session.refuse(3008, "Session Expired: Maximum session duration exceeded")

@@ -125,6 +125,7 @@ class Sessions:
         self._refused_live: dict[str, str] = {}
         self._tracker = QuickFailureTracker()
         self._force_on_return = False
+        self._renewing = False
         self._open = False
 
     # The call's side
@@ -222,7 +223,8 @@ class Sessions:
         if not self._open or self._opening or not self.current:
             return
         _, reopens = self.difference(self.current.has)
-        if self._coming and (not reopens or self.difference(self._coming.has)[1]):
+        unneeded = not reopens and not self._renewing
+        if self._coming and (unneeded or self.difference(self._coming.has)[1]):
             _farewell(self._coming)
             self._coming = None
         if not reopens:
@@ -242,7 +244,8 @@ class Sessions:
                         self._refused_opening = _fixed(wanted)
                         names = _names_of(_fixed(wanted), _fixed(self.current.has))
                         await self._owner.refused_change(names, refusal.words)
-                        if not names:
+                        if self._renewing:
+                            self._renewing = False
                             self._after("renew", min(30.0, (self.current.expires_at - time.time()) / 4), self._renew)
                         return
                     if self.current and not self.difference(self.current.has)[1]:
@@ -311,6 +314,7 @@ class Sessions:
         old, self.current = self.current, new
         if self._coming is new:
             self._coming = None
+        self._renewing = False
         self._accepted = new.has
         self._tell(new)
         if old:
@@ -334,7 +338,7 @@ class Sessions:
             return
         begin = max(min(lasts - 300, 0.9 * lasts), 0.5 * lasts)
         self._cancel("renew")
-        self._after("renew", begin, self._renew)
+        self._after("renew", max(0.0, session.began_at + begin - time.time()), self._renew)
 
     def _renew(self) -> None:
         """Open the same session anew before the vendor ends it."""
@@ -343,6 +347,7 @@ class Sessions:
             return
         left = self.current.expires_at - time.time()
         patience = max(0.0, min(RENEWAL_PATIENCE, 0.8 * left - BETWEEN_WORDS_SECS))
+        self._renewing = True
         self._opening = asyncio.create_task(self._open_next(patience))
 
     # What the sessions say
