@@ -74,6 +74,11 @@ class Effective:
         """Whether a call that begins here begins with words of the agent."""
         return self.greeting is not None or self.say is not None
 
+    @property
+    def opening(self) -> str | None:
+        """The words that a call which begins here begins with, None where the model finds them or the caller speaks first."""
+        return self.greeting.text if self.greeting else self.say
+
     def service(self, part: Part) -> Service:
         return {"stt": self.stt, "llm": self.llm, "tts": self.tts}[part]
 
@@ -303,7 +308,8 @@ def _silences(agent: AgentDefinition, stage: Stage, stt: Service) -> tuple[Turns
 
 
 def _vendors_silences(settings: dict[str, Setting], stage: Stage) -> Dictation | None:
-    """Sets both silences for AssemblyAI's own turn detection; while the caller dictates the shorter one is the wait."""
+    """Sets both silences for AssemblyAI's own turn detection. While the caller dictates it ends what sounds finished after the
+    shorter one; runner asks for the end of anything else after the wait."""
     if not stage.listen_for:
         settings.setdefault("min_turn_silence", 100)
         settings.setdefault("max_turn_silence", 1000)
@@ -312,7 +318,7 @@ def _vendors_silences(settings: dict[str, Setting], stage: Stage) -> Dictation |
     usual = int(DICTATION_SECS[stage.listen_for] * 1000)
     settings["min_turn_silence"] = low = low or min(usual, high or usual)
     settings["max_turn_silence"] = high or max(low, DICTATION_MAX_SILENCE_MS)
-    return Dictation(stage.listen_for, low / 1000)
+    return Dictation(stage.listen_for, (high or max(low, usual)) / 1000)
 
 
 def _pipecats_silences(settings: dict[str, Setting], stage: Stage, turns: Turns) -> Dictation | None:

@@ -200,7 +200,7 @@ def test_dictation_with_another_provider_waits_by_the_local_voice_detection() ->
         ("pipecat", {"min_turn_silence": 700}, (700, 700), 0.7),
         ("pipecat", {"max_turn_silence": 2500}, (2500, 2500), 2.5),
         ("pipecat", {"min_turn_silence": 700, "max_turn_silence": 2500}, (2500, 2500), 2.5),
-        ("assemblyai", {"min_turn_silence": 700}, (700, 3000), 0.7),
+        ("assemblyai", {"min_turn_silence": 700}, (700, 3000), 2.0),
         ("assemblyai", {"min_turn_silence": 4000}, (4000, 4000), 4.0),
         ("assemblyai", {"max_turn_silence": 1500}, (1500, 1500), 1.5),
     ],

@@ -29,13 +29,17 @@ from runner.effective import Dictation
 _ANSWER_SECS = 1.5
 """How long the last words may take after they were asked for; then the turn ends with what was heard. The vendor: 0.27."""
 
+_BY_ITSELF_SECS = 0.3
+"""How much longer a recogniser that decides gets, so that it is not asked for the end of a turn that it has just ended: what
+AssemblyAI does then is not documented."""
+
 
 class EndOfDictation(BaseUserTurnStopStrategy):
     """Asks for the end when the caller has been silent for `dictation.wait`, or for 0.7 s after something complete.
 
     ask:     makes the recogniser finish its turn.
-    decides: this strategy also ends the caller's turn, with the recogniser's last words. Otherwise the recogniser counts the
-             long silence itself and ends the turn (AssemblyAI's own turn detection); it is only asked sooner.
+    decides: this strategy also ends the caller's turn, with the recogniser's last words. Otherwise the recogniser does
+             (AssemblyAI's own turn detection); it is asked when it has not ended the turn by itself.
     """
 
     def __init__(self, dictation: Dictation, ask: Callable[[], None], *, decides: bool) -> None:
@@ -92,7 +96,7 @@ class EndOfDictation(BaseUserTurnStopStrategy):
         while (left := self._due() - time.monotonic()) > 0:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), left if left < 60 else None)
+                await asyncio.wait_for(self._news.wait(), left)
         self._asked = True
         if self._decides and self._final and not self._partial and self._is_new:
             self._counting = None  # the recogniser has ended its turn by itself: no more words come
@@ -109,7 +113,7 @@ class EndOfDictation(BaseUserTurnStopStrategy):
         said = f"{self._final} {self._partial}".strip()
         if self._is_new and sounds_complete(self._dictation.kind, said):
             return self._silent_since + DICTATION_SETTLED_SECS
-        return self._silent_since + self._dictation.wait if self._decides else float("inf")
+        return self._silent_since + self._dictation.wait + (0 if self._decides else _BY_ITSELF_SECS)
 
     async def _end(self) -> None:
         if self._decides and self._final and not self._speaking:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.caller import Caller
+from tests.cloud.saves import AgentFile, kept
 from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
 from tests.emulators import sound
 from tests.running import PROJECT, Running, free_port
@@ -61,3 +63,10 @@ def vendors(ports: Ports, seconds_a_character: float, monkeypatch: pytest.Monkey
 def call(house: tuple[Running, int], vendors: Vendors) -> Callable[[str], Caller]:
     """`async with call("support") as caller:` rings the agent of that name."""
     return lambda agent: Caller(f"ws://127.0.0.1:{house[1]}/ws-client/{agent}")
+
+
+@pytest.fixture
+def file_of(house: tuple[Running, int], agents: Path) -> Iterator[Callable[[str], AgentFile]]:
+    """The file of the agent of that name. What is saved in a test is taken back afterwards."""
+    with ExitStack() as files:
+        yield lambda name: files.enter_context(kept(agents / f"{name}.yaml", house[1]))
