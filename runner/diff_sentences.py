@@ -258,6 +258,7 @@ _LABELS: dict[str, str] = {
     "stt.keyterms": "listens for",
     "llm.provider": "the model is by",
     "llm.model": "answers with the model",
+    "turns.look_ahead": "looking ahead to the next stage is",
     "reload": "what a save does to running calls is",
     "tts.provider": "the voice is by",
     "tts.model": "speaks with the model",

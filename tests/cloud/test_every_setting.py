@@ -527,11 +527,17 @@ async def test_agent_is_deaf_before_its_first_words_only_where_it_has_some() -> 
     assert not await mute.process_frame(UserSpeakingFrame())
 
 
+def test_looking_ahead_is_on_unless_switched_off() -> None:
+    assert effective(agent(""), None).turns.look_ahead == "likely"
+    assert effective(agent("turns: {look_ahead: off}\n"), None).turns.look_ahead == "off"
+
+
 @pytest.mark.parametrize(
     "text",
     [
         *("barge_in: {after_words: 11}", "barge_in: {after_words: 0}", "barge_in: {ignore: []}", "barge_in: {}"),
         *("barge_in: {words: 2}", "mute: [greting]", "start: []", "start: [sound]", "stop: never"),
+        *("look_ahead: sometimes", "look_ahead: true"),
         *("speech_timeout: 11s", "smart_turn: {pre_speech_ms: 3s}", "smart_turn: {max_duration_secs: 9}"),
     ],
 )
