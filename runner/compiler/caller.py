@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipecat.frames.frames import Frame, LLMContextFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame, LLMContextFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
@@ -15,6 +15,9 @@ class CallerTurns(FrameProcessor):
 
     A turn is new when the context holds more messages of the caller than at the last request: the same context passes again
     after a stage was entered or a function was called.
+
+    The caller's sound ends here: nobody after this place listens to it, and Pipecat 1.14 would carry 50 pieces a second through
+    the model, the voice and back to the carrier.
     """
 
     def __init__(self, conversation: Conversation, authorship: Authorship) -> None:
@@ -25,6 +28,8 @@ class CallerTurns(FrameProcessor):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
+        if isinstance(frame, InputAudioRawFrame):
+            return
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM and not frame.speculation:
             said = self._new_turn(frame.context)
             if said:

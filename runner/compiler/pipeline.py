@@ -164,6 +164,7 @@ def compile_call(
         ),
         observers=list(observers),
         enable_rtvi=writer is None,
+        enable_turn_tracking=False,  # an observer of every frame whose findings nobody reads
         idle_timeout_secs=None,
         check_dangling_tasks=False,
     )
