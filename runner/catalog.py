@@ -55,11 +55,6 @@ def _kept_here(argument: str) -> Field:
     return Field("", "now", argument=argument)
 
 
-def _constructed(argument: str) -> Field:
-    """A setting that a service is made with."""
-    return Field("", "next call", argument=argument)
-
-
 _ASSEMBLYAI: dict[str, Field] = {
     "model": _opened_with("model"),
     "turn_detection": Field("", "next turn", argument="vad_force_turn_endpoint"),
@@ -107,7 +102,7 @@ _OPENAI_PARAMETERS = ("reasoning_effort", "verbosity", "service_tier", "prompt_c
 _OPENAI: dict[str, Field] = {
     **{name: Field(name, "next turn") for name in _OPENAI_SETTINGS},
     **{name: Field(name, "next turn", parameter=True) for name in _OPENAI_PARAMETERS},
-    **{name: _constructed(name) for name in ("max_retries", "organization", "project")},
+    **{name: Field("", "next turn", argument=name) for name in ("max_retries", "organization", "project")},
 }
 
 _CARTESIA: dict[str, Field] = {

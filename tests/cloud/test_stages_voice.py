@@ -62,10 +62,11 @@ async def test_model_of_a_stage_makes_its_first_request_and_is_taken_back(call: 
     async with call("voices") as caller:
         await caller.wait_for_stage("talk")
         await go(caller, vendors, "other", "Somebody else.")
-        entered = vendors.mind.request.body
+        entered, asked_by = vendors.mind.request.body, vendors.mind.request.headers.get("OpenAI-Organization")
         await go(caller, vendors, "talk", "Me again.")
-        back = vendors.mind.request.body
+        back, then_by = vendors.mind.request.body, vendors.mind.request.headers.get("OpenAI-Organization")
     assert (entered["model"], entered["temperature"], entered["max_completion_tokens"]) == ("gpt-4.1-mini", 0.1, 60)
+    assert (asked_by, then_by) == ("org-other", None)
     assert back["temperature"] == 0.4
     assert back["model"] != "gpt-4.1-mini"
     assert "max_completion_tokens" not in back

@@ -276,7 +276,6 @@ CASES: dict[str, tuple[str, str]] = {
         "stt: {turn_detection: assemblyai}\nturns: {start: [vad]}\n",
         "stt: {turn_detection: assemblyai}\nturns: {mute: [tools]}\n",
     ),
-    "made-with": (stage("    say: x\n    llm: {max_retries: 1}\n"), stage("    say: x\n    llm: {timeout: 1s}\n")),
     # what is heard
     "written-style": (
         stage("    prompt: Answer with bullet points.\n"),

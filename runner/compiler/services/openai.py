@@ -4,35 +4,63 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 from openai import NOT_GIVEN
 from pipecat.frames.frames import LLMUpdateSettingsFrame
 from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.utils import types
 
 from runner.catalog import PROVIDERS, STILL_MEANT_HERE
 from runner.compiler.services.looking_ahead import LookingAhead
 from runner.definition import Service
 
 _FIELDS = PROVIDERS["llm", "openai"].fields
+_OF_THE_CLIENT = tuple(name for name, field in _FIELDS.items() if not field.wire)
 
 
-def build(service: Service, *, key: str, prompt: str) -> LookingAhead:
-    """The service of one call. `prompt` is the system instruction of its first request.
+@dataclass
+class ModelSettings(OpenAILLMService.Settings):
+    """Pipecat's settings, and what belongs to the client: how often it tries again, and in whose name it asks. Pipecat 1.14
+    takes these when the service is made, and does nothing with `max_retries` (nor with `timeout`, which goes with each
+    request here)."""
 
-    Pipecat 1.14 takes `timeout` and `max_retries` in its constructor and does nothing with them: the first goes with each
-    request here, the second into the client.
-    """
-    made = LookingAhead(
-        api_key=key,
-        settings=_settings(service, _FIELDS, prompt),
-        base_url=service.endpoint,
-        organization=service.settings.get("organization"),
-        project=service.settings.get("project"),
-    )
-    if (retries := service.settings.get("max_retries")) is not None:
-        made._client = made._client.with_options(max_retries=cast(int, retries))
-    return made
+    max_retries: int | types.NotGiven | None = field(default_factory=lambda: types.NOT_GIVEN)
+    organization: str | types.NotGiven | None = field(default_factory=lambda: types.NOT_GIVEN)
+    project: str | types.NotGiven | None = field(default_factory=lambda: types.NOT_GIVEN)
+
+
+class OpenAIModel(LookingAhead):
+    """The service of one call."""
+
+    Settings = ModelSettings
+    _settings: ModelSettings  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._by_itself = self._client
+        self._ask_for()
+
+    async def _update_settings(self, delta: Any) -> dict[str, Any]:
+        changed = await super()._update_settings(delta)
+        if changed.keys() & set(_OF_THE_CLIENT):
+            self._ask_for()
+        return changed
+
+    def _ask_for(self) -> None:
+        """From the next request on it is asked in this name, and tried again so often. What is not set is as the OpenAI
+        package has it by itself (it reads OPENAI_ORG_ID and OPENAI_PROJECT_ID)."""
+        for name in _OF_THE_CLIENT:
+            if not types.is_given(getattr(self._settings, name)):
+                setattr(self._settings, name, None)
+        given = {name: value for name in _OF_THE_CLIENT if (value := getattr(self._settings, name)) is not None}
+        self._client = self._by_itself.with_options(**given)
+
+
+def build(service: Service, *, key: str, prompt: str) -> OpenAIModel:
+    """The service of one call. `prompt` is the system instruction of its first request."""
+    return OpenAIModel(api_key=key, settings=_settings(service, _FIELDS, prompt), base_url=service.endpoint)
 
 
 def build_local(service: Service, *, base_url: str, model: str, prompt: str) -> OpenAILLMService:
@@ -55,7 +83,7 @@ LOCAL_MAX_TOKENS = 80
 
 def update(service: Service, names: Collection[str], prompt: str | None) -> LLMUpdateSettingsFrame | None:
     """The frame that tells a running service the named settings, and a new system instruction unless `prompt` is None."""
-    told = [name for name in names if name in _FIELDS and _FIELDS[name].wire]
+    told = [name for name in names if name in _FIELDS]
     if not told and prompt is None:
         return None
     delta = _settings(service, told, prompt)
@@ -65,17 +93,17 @@ def update(service: Service, names: Collection[str], prompt: str | None) -> LLMU
         if _FIELDS[name].parameter:
             delta.extra[name] = NOT_GIVEN  # the vendor's own default again
         else:
-            setattr(delta, name, NOT_GIVEN)
+            setattr(delta, name, NOT_GIVEN if _FIELDS[name].wire else None)
     return LLMUpdateSettingsFrame(delta=delta)
 
 
-def _settings(service: Service, names: Collection[str], prompt: str | None) -> OpenAILLMService.Settings:
-    values = {name: service.settings[name] for name in names if name in service.settings and _FIELDS[name].wire}
+def _settings(service: Service, names: Collection[str], prompt: str | None) -> ModelSettings:
+    values = {name: service.settings[name] for name in names if name in service.settings}
     given: dict[str, Any] = {name: value for name, value in values.items() if not _FIELDS[name].parameter}
     given["extra"] = {name: value for name, value in values.items() if _FIELDS[name].parameter}
     if prompt is not None:
         given["system_instruction"] = prompt
-    return OpenAILLMService.Settings(**given)
+    return ModelSettings(**given)
 
 
 def warm() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from runner.catalog import PROVIDERS, Part
 from runner.document.names import closest, shown
 from runner.document.rules.rule import Hit, Rule
 from runner.document.rules.view import Agent, group_of
@@ -39,17 +38,6 @@ def _own_turns(agent: Agent) -> Iterator[Hit]:
                 yield Hit(("turns", name), {"name": name})
 
 
-def _made_with(agent: Agent) -> Iterator[Hit]:
-    """Settings that OpenAI's or Cartesia's service is made with, in a stage."""
-    parts: tuple[Part, ...] = ("llm", "tts")
-    for part in parts:
-        for path, own, whole in agent.services(part):
-            provider = PROVIDERS[part, str(whole.get("provider", "openai" if part == "llm" else "cartesia"))]
-            for name in own if len(path) > 1 else ():
-                if name in provider.fields and provider.fields[name].when == "next call":
-                    yield Hit((*path, name), {"name": name, "part": part})
-
-
 RULES = (
     Rule(
         "unknown-voice",
@@ -68,15 +56,6 @@ RULES = (
         "Remove it, or use turn_detection: pipecat.",
         "Pipecat 1.14, ExternalUserTurnStrategies: the service's turns replace the local ones",
         _own_turns,
-    ),
-    Rule(
-        "made-with",
-        "error",
-        "llm and tts of a stage",
-        '"{name}" cannot change from stage to stage: the service is made with it when a call begins.',
-        "Set it under {part} at the top of the file, for the whole call.",
-        "Pipecat 1.14, the constructors of OpenAILLMService and CartesiaTTSService",
-        _made_with,
     ),
 )
 """The table of the rules about settings that belong together."""
