@@ -1,7 +1,8 @@
 """Many calls at once on one `runner`, for measurements: the callers, the vendors and a clock of the machine's own delays.
 
-Comes in: how many calls. Goes out: the calls' sessions at the emulated vendors, each with the time of every message. All of it runs in
-one event loop, in another process than `runner`, and costs little: sound is made once and not looked at when it comes back.
+Comes in: how many calls. Goes out: the calls' sessions at the emulated vendors, each with the time of every message. All of it
+runs in one event loop, in another process than `runner`, and costs little: sound is made once and not looked at when it comes
+back.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ _SILENCE = _sound(np.zeros(_FRAME, np.int16))
 
 @dataclass
 class Talker:
-    """One caller. `saying`: the frames that are still to be sent. `closed`: the code that ended the call, None while it is on."""
+    """One caller. `saying`: the frames that are still to be sent. `closed`: the code that ended the call, None while it is on.
+    `versions`: those of the agent file that the call was told to go on with, in order."""
 
     socket: ClientConnection
     saying: list[bytes] = field(default_factory=list)
     closed: int | None = None
+    versions: list[int] = field(default_factory=list)
 
     async def type(self, text: str) -> None:
         """A turn, as if it had been spoken."""
@@ -62,9 +65,17 @@ class Talker:
 
     async def listen(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosedError):
-            async for _ in self.socket:
-                pass
+            async for data in self.socket:
+                if isinstance(data, bytes) and b'"version"' in data:
+                    self._take(data)
         self.closed = self.socket.close_code
+
+    def _take(self, data: bytes) -> None:
+        frame = frames_pb2.Frame.FromString(data)  # pyright: ignore[reportAttributeAccessIssue]
+        if frame.WhichOneof("frame") == "message":
+            said = json.loads(frame.message.data).get("data") or {}
+            if said.get("type") == "version":
+                self.versions.append(said["version"])
 
 
 @dataclass
@@ -99,7 +110,8 @@ class Calls:
     def speak(self, text: str, talkers: Sequence[Talker]) -> None:
         """Let these callers say something, each from now on."""
         samples = speak(text)
-        frames = [_sound(np.pad(samples[at : at + _FRAME], (0, max(0, at + _FRAME - len(samples))))) for at in range(0, len(samples), _FRAME)]
+        whole = np.pad(samples, (0, -len(samples) % _FRAME))
+        frames = [_sound(whole[at : at + _FRAME]) for at in range(0, len(whole), _FRAME)]
         for talker in talkers:
             talker.saying = list(frames)
 

@@ -1,4 +1,6 @@
-"""From a save to its effect in running calls, at the vendors' wires. Run `python -m tests.bench.save_to_effect [calls] [saves]`.
+"""From a save to its effect in running calls, at the vendors' wires.
+
+Run `python -m tests.bench.save_to_effect [calls] [saves]`.
 
 A save changes the prompt, the keyterms and the voice. For each call: the time from the file being written to AssemblyAI being told
 the new keyterms; and of a turn begun so many milliseconds after the file was written, whether the model was asked with the new
@@ -6,9 +8,11 @@ prompt and the answer spoken with the new voice. Beside it the noise: an empty r
 timer in this one.
 """
 
+# ruff: noqa: ASYNC220, ASYNC240 (small files, between two measurements)
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -56,18 +60,23 @@ async def measure(calls: Calls, file: Path, saves: int, notes: Path) -> Measured
         sessions, asked = calls.ear_sessions, len(calls.mind.requests)
         term, seen = f"number {number}", notes.stat().st_size
         written = save(file, AGENT.format(n=number))
-        turns = [asyncio.create_task(_turn(calls, n, number, written, 0.02 + 0.3 * chance.random())) for n in range(0, len(calls.talkers), 4)]
+        turns = [
+            asyncio.create_task(_turn(calls, n, number, written, 0.02 + 0.3 * chance.random()))
+            for n in range(0, len(calls.talkers), 4)
+        ]
         told: list[float] = []
         for session in sessions:
             try:
-                await until(lambda s=session: _told(s, term), 3)
+                await until(lambda s=session, term=term: _told(s, term), 3)
                 told.append(_told(session, term)[0] - written)
             except AssertionError:
                 found.lost += 1
         found.to_ear += told
         found.last_ear.append(max(told, default=float("nan")))
         begun = await asyncio.gather(*turns)
-        await asyncio.sleep(0.4)
+        texts = {text for _, text in begun}
+        with contextlib.suppress(AssertionError):  # what does not come within this time counts as not there
+            await until(lambda texts=texts: texts <= _spoken(calls), 4)
         found.turns += [(when, *_outcome(calls, asked, text, number)) for when, text in begun]
         _add_parts(found, notes.read_text()[seen:], written)
     return found
@@ -92,6 +101,10 @@ def _outcome(calls: Calls, asked: int, text: str, number: int) -> tuple[bool, bo
     return new_prompt, any(context.first.voice.id == VOICE.format(n=number) for context in answers)
 
 
+def _spoken(calls: Calls) -> set[str]:
+    return {c.text.strip() for session in calls.voice.sessions for c in list(session.contexts.values())[-3:]}
+
+
 def _add_parts(found: Measured, notes: str, written: float) -> None:
     entries = [json.loads(line) for line in notes.splitlines()]
     by = {place: [e for e in entries if e["place"] == place] for place in ("read", "call", "tell parts", "ear")}
@@ -114,15 +127,18 @@ def _ms(seconds: float) -> str:
 
 
 def report(found: Measured, calls: Calls, number: int, used: float) -> bool:
+    """Prints the table. Returns whether the bars were reached."""
     p50, p99 = quantile(found.to_ear, 0.5) * 1000, quantile(found.to_ear, 0.99) * 1000
-    print(f"{number} calls, {len(found.last_ear)} saves: {len(found.to_ear)} updates, {found.lost} lost; runner used {used:.0%} of a core")
-    print(f"  keyterms at the ear   p50 {p50:6.1f} ms (bar {P50_MS})   p99 {p99:6.1f} ms (bar {P99_MS})   worst {_ms(max(found.to_ear))}")
-    print(f"  last of all calls     p50 {_ms(median(found.last_ear))}")
+    saves, told = len(found.last_ear), len(found.to_ear)
+    print(f"{number} calls, {saves} saves: {told} updates, {found.lost} lost; runner used {used:.0%} of a core")
+    print(f"  keyterms at the ear   p50 {p50:6.1f} ms (bar {P50_MS})   p99 {p99:6.1f} ms (bar {P99_MS})")
+    print(f"  last of all calls     p50 {_ms(median(found.last_ear))}    worst {_ms(max(found.to_ear))}")
     for low, high in ((0, 0.05), (0.05, 0.1), (0.1, 0.15), (0.15, 0.2), (0.2, 0.25), (0.25, 9)):
         these = [turn for turn in found.turns if low <= turn[0] < high]
+        prompts, voices = sum(prompt for _, prompt, _ in these), sum(voice for _, _, voice in these)
         if these:
-            new = sum(prompt for _, prompt, _ in these), sum(voice for _, _, voice in these)
-            print(f"  turns begun {low * 1000:3.0f} to {high * 1000:4.0f} ms after: {len(these):3}, new prompt {new[0]:3}, new voice {new[1]:3}")
+            when = f"{low * 1000:3.0f} to {high * 1000:4.0f} ms"
+            print(f"  turns begun {when} after: {len(these):3}, new prompt {prompts:3}, new voice {voices:3}")
     print("  parts of the way (medians)")
     for name, values in found.parts.items():
         if values:
@@ -143,7 +159,17 @@ async def bench(number: int, saves: int) -> bool:
         file, notes = Path(name) / "shop.yaml", Path(name) / "notes"
         file.write_text(AGENT.format(n=0))
         notes.touch()
-        command = [sys.executable, "-m", "tests.bench.timed_runner", notes, file, "--no-browser", "--port", port, *ports.arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.bench.timed_runner",
+            notes,
+            file,
+            "--no-browser",
+            "--port",
+            port,
+            *ports.arguments,
+        ]
         log = (Path(name) / "log").open("w")
         process = subprocess.Popen([*map(str, command)], cwd=PROJECT, env=environment(KEYS), stdout=log, stderr=log)
         try:
