@@ -31,6 +31,8 @@ export const activity = signal<"listening" | "hearing" | "thinking" | "speaking"
 export const stage = signal("");
 /** The version that speaks in the call; 0 outside a call. */
 export const callVersion = signal(0);
+/** The next call keeps the version it begins with, whatever is saved. */
+export const keepsVersion = signal(false);
 /** The browser wants a click before it plays sound. */
 export const soundBlocked = signal(false);
 
@@ -50,7 +52,8 @@ let lastStats = { bytesReceived: 0, totalAudioEnergy: 0, transport: "" as Transp
 /** What runner sends as RTVI `server-message`. */
 type ServerMessage =
   | { type: "stage"; from?: string | null; to: string; version?: number }
-  | { type: "version"; version: number; changes?: string[] }
+  | { type: "version"; version: number; stage?: string | null; changes?: string[] }
+  | { type: "agent"; version: number; stage?: string | null }
   | { type: "latency"; ms: number; parts?: transcript.Latency["parts"] }
   | { type: "problem"; message: string }
   | { type: "end"; reason?: string }
@@ -86,7 +89,12 @@ function takeServerMessage(message: ServerMessage): void {
     case "version":
       if (message.version === callVersion.value && !message.changes?.length) break;
       callVersion.value = message.version;
+      // A renamed stage goes on under its new name.
+      if (message.stage) stage.value = transcript.now.stage = message.stage;
       transcript.versionChanged(message.version, message.changes ?? []);
+      break;
+    case "agent":
+      transcript.madeBy(message.version);
       break;
     case "latency":
       transcript.waited({ ms: message.ms, parts: message.parts ?? [] });
@@ -202,6 +210,10 @@ async function hindrance(carrier: SmallWebRTCTransport): Promise<string> {
   }
 }
 
+function pin(): Record<string, string> {
+  return keepsVersion.value ? { pin: "1" } : {};
+}
+
 async function connectBy(name: TransportName, agentName: string, mine: number): Promise<Client> {
   const carrier =
     name === "webrtc"
@@ -210,10 +222,10 @@ async function connectBy(name: TransportName, agentName: string, mine: number): 
   const one = new Client(carrier, callbacks(mine));
   let parameters: unknown;
   if (name === "webrtc") {
-    const endpoint = new URL(serverPath("/api/offer", { agent: agentName }), location.href).href;
+    const endpoint = new URL(serverPath("/api/offer", { agent: agentName, ...pin() }), location.href).href;
     parameters = { webrtcRequestParams: { endpoint } };
   } else {
-    const url = new URL(serverPath(`/ws-client/${encodeURIComponent(agentName)}`), location.href);
+    const url = new URL(serverPath(`/ws-client/${encodeURIComponent(agentName)}`, pin()), location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     parameters = { url: url.href };
   }

@@ -41,6 +41,8 @@ export interface Agent {
 interface AgentEvent extends Agent {
   type: "agent";
   changes?: string[];
+  /** What came of it for the running calls: told after the changes, when they have been applied. */
+  confirmed?: string[];
 }
 
 const query = new URLSearchParams(location.search);
@@ -93,6 +95,8 @@ function take(event: AgentEvent): void {
   agents.value = before ? agents.value.map((one) => (one === before ? after : one)) : [...agents.value, after];
   if (before && after.version > before.version) {
     saved.value = { agent: after.name, version: after.version, changes: event.changes ?? [] };
+  } else if (before && event.confirmed?.length && saved.value?.version === after.version) {
+    saved.value = { ...saved.value, changes: [...(event.changes ?? []), ...event.confirmed] };
   }
 }
 

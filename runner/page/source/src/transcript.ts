@@ -149,6 +149,12 @@ export function agentTurnBegins(): void {
   turnVersion = now.version;
 }
 
+/** Which version made what the agent has just said to its end. */
+export function madeBy(version: number): void {
+  const last = items.value.findLast((item): item is Line => item.kind === "line" && item.who === "agent");
+  if (last && last.version !== version) change(last, { version });
+}
+
 /** Another version has the call from now on. */
 export function versionChanged(version: number, changes: string[]): void {
   now.version = version;

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { activity, hangUp, mic, phase, say, stage, talk, toggleMute, transportName } from "../call";
+import { activity, hangUp, keepsVersion, mic, phase, say, stage, talk, toggleMute, transportName } from "../call";
 import { level } from "../levels";
 import type { Side } from "../levels";
 import { agent } from "../server";
@@ -171,6 +171,16 @@ export function Dock() {
           </button>
         </form>
       </div>
+      <label class="keep" title="Saves change this call no more: it keeps the version it begins with">
+        <input
+          id="keep-version"
+          type="checkbox"
+          checked={keepsVersion.value}
+          disabled={running || connecting}
+          onChange={(event) => (keepsVersion.value = event.currentTarget.checked)}
+        />
+        Keep this version during the call
+      </label>
     </footer>
   );
 }
