@@ -179,7 +179,7 @@ def test_units_and_moments_are_told(tmp_path: Path) -> None:
     )
     assert told["stt.min_turn_silence"].when == "now"
     assert told["llm.model"].when == "next turn"
-    assert told["stt.mode"].when == "next call"
+    assert told["stt.mode"].when == "now"
 
 
 def test_mode_has_no_silences_where_pipecat_decides(tmp_path: Path) -> None:

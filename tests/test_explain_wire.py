@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -106,6 +107,11 @@ def seen(session: Any) -> str:
     return f"ws://{session.request.host}{session.request.raw_path}"
 
 
+def without_context(url: str) -> str:
+    """An address without what the agent said last, which explain cannot know."""
+    return re.sub(r"&agent_context=[^&]*", "", url)
+
+
 def ear(made: Wire) -> Ear:
     assert isinstance(made.stt, Ear)
     return made.stt
@@ -116,10 +122,15 @@ def sent(one: object) -> Sent:
     return one
 
 
-def ways_in(agent: AgentDefinition, wires: dict[str, Wire]) -> list[tuple[str, str, list[dict[str, Any]]]]:
-    """(from, to, messages) for each way explain tells of, those that end the call left out."""
+def ways_in(agent: AgentDefinition, wires: dict[str, Wire]) -> list[tuple[str, str, list[dict[str, Any]], str | None]]:
+    """(from, to, messages, address of another session) for each way explain tells of, those that end the call left out."""
     return [
-        (other, stage, list(entering.messages))
+        (
+            other,
+            stage,
+            [message for message in entering.messages if message.keys() != {"type", "agent_context"}],
+            entering.reopened.url if entering.reopened else None,
+        )
         for stage, made in wires.items()
         for entering in ear(made).entering
         for other in entering.come_from
@@ -178,16 +189,21 @@ async def test_entering_a_stage_sends_the_message_explain_says(file: Path, ports
     wires = {stage: await wire(agent, stage) for stage in agent.stages}
     with vendors_on(ports) as vendors:
         async with visit(agent, vendors) as call:
-            for other, stage, messages in ways_in(agent, wires):
+            for other, stage, messages, reopened in ways_in(agent, wires):
                 here = call.conversation.now.stage
                 if here != other:
                     await call.go(other)
                     await asyncio.sleep(0.15)
-                before = len(told(vendors))
+                before, sessions = len(told(vendors)), len(vendors.ears.sessions)
                 await call.go(stage)
+                if reopened:
+                    await until(lambda: len(vendors.ears.sessions) > sessions)  # noqa: B023 - asked at once
+                    assert without_context(seen(vendors.ears.session)) == without_context(reopened)
+                    continue
                 await come(vendors, before + len(messages))
                 assert told(vendors, before) == messages, f"{other} -> {stage}"
-            assert vendors.ears.handshakes == 1
+            opened = [way for way in ways_in(agent, wires) if way[3]]
+            assert vendors.ears.handshakes <= 1 + 2 * len(opened)
 
 
 @pytest.mark.parametrize(("name", "stage"), [("dictation", "part"), ("dictation", "email"), ("vendor_turns", "email")])

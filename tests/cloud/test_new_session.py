@@ -269,8 +269,12 @@ async def test_dialogue_with_thirty_updates_reads_like_the_one_without(
     (without, _), (with_changes, caller) = await asyncio.gather(
         spoken(first, DIALOGUE, []), spoken(first, DIALOGUE, changes)
     )
-    assert without == [text + "." for text, _ in DIALOGUE]
-    assert with_changes == without
+    sentences = [text + "." for text, _ in DIALOGUE]
+    assert " ".join(with_changes) == " ".join(without) == " ".join(sentences)
+    if own:
+        assert with_changes == without == sentences
+    # A machine that is busy may take two sentences for one turn; no turn ends in the middle of one.
+    assert all(turn.endswith(".") for turn in with_changes)
     assert len(caller.emulator.sessions) > 8
     assert sum(len(session.updates) for session in caller.emulator.sessions) >= 20
 

@@ -11,6 +11,7 @@ import pytest
 from tests.caller import Caller
 from tests.cloud.vendors import Vendors
 from tests.emulators import until
+from tests.running import Running
 from tests.speech import silence, speak
 
 Call = Callable[[str], Caller]
@@ -76,6 +77,7 @@ async def test_delta_is_one_message_on_the_same_session_and_is_undone(
 async def test_stage_delta_of_assemblyais_own_turn_detection(call: Call, vendors: Vendors) -> None:
     async with call("vendor_turns") as caller:
         await caller.wait_for_stage("talk")
+        await until(lambda: vendors.ears.sessions)
         assert vendors.ears.session.query["min_turn_silence"] == "100"
         assert vendors.ears.session.query["max_turn_silence"] == "1000"
         await go(caller, vendors, "email")
@@ -149,3 +151,38 @@ async def test_assemblyai_ends_turns_by_itself(call: Call, vendors: Vendors) -> 
     (request,) = vendors.mind.requests
     assert request.at > ended
     assert request.messages[-1] == {"role": "user", "content": "I want my money back."}
+
+
+async def test_stage_that_needs_another_session_gets_one_and_gives_it_back(call: Call, vendors: Vendors) -> None:
+    async with call("refused") as caller:
+        await caller.wait_for_stage("talk")
+        await go(caller, vendors, "medical")
+        await until(lambda: len(vendors.ears.sessions) == 2 and vendors.ears.sessions[0].terminated_at)
+        assert vendors.ears.session.query["domain"] == "medical-v1"
+        await go(caller, vendors, "talk")
+        await until(lambda: len(vendors.ears.sessions) == 3 and vendors.ears.sessions[1].terminated_at)
+        assert "domain" not in vendors.ears.session.query
+        assert vendors.ears.session.query["agent_context"] == "This is medical.", "what the agent said goes along"
+        assert not [session for session in vendors.ears.sessions if session.audio_after_terminate]
+
+
+async def test_refused_stage_is_told_on_the_terminal_and_on_the_page_and_the_call_goes_on(
+    call: Call, vendors: Vendors, running: Running
+) -> None:
+    since = len(running.lines)
+    async with call("refused") as caller:
+        await caller.wait_for_stage("talk")
+        await until(lambda: vendors.ears.sessions)
+        vendors.ears.refuse_sessions(3006, "User Input Validation Error: Invalid 'domain': not for this account")
+        await go(caller, vendors, "medical")
+        said = (
+            "AssemblyAI refuses the change of domain: User Input Validation Error: Invalid 'domain': not for this account. "
+            "The call goes on with what it had before."
+        )
+        await caller.wait_until(lambda: caller.told("problem"), "the problem")
+        assert [problem["message"] for problem in caller.told("problem")] == [said]
+        await until(lambda: f"[problem] {said}" in running.lines[since:])
+        vendors.mind.reply("I hear you.")
+        await vendors.hear(caller, "I am still here.")
+        await caller.wait_for_agent_words("I hear you.")
+        assert vendors.ears.sessions[0].finals == ["I am still here."]
