@@ -282,7 +282,7 @@ def test_a_person_is_reached_from_anywhere_and_the_call_ends() -> None:
     assert done.returncode == 0
     found = records(done.stdout)
     assert [record["to"] for record in found if record["type"] == "stage"] == ["identify", "refund", "human"]
-    assert found[-1] == {"type": "end", "reason": "the agent ended it (stage human)"}
+    assert found[-1] == {"type": "end", "reason": "the agent ended it (stage human)", "version": 1}
     assert found[-2]["text"] == "I am connecting you to a colleague now. Please hold the line."
 
 

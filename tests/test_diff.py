@@ -82,7 +82,7 @@ def told(before: str, after: str) -> list[str]:
             BY_EAR,
             "detection: assemblyai",
             "detection: pipecat",
-            "who decides that the caller has finished is pipecat instead of assemblyai: from the next call",
+            "who decides that the caller has finished is pipecat instead of assemblyai: running calls, from their next turn",
         ),
         (BY_EAR, "Be brief.", "Be very brief.", 'the prompt adds "very": running calls, from their next turn'),
         (
@@ -116,7 +116,12 @@ def told(before: str, after: str) -> list[str]:
             "agent_name: Zoe",
             'the variable agent_name is "Zoe" instead of "Maya": running calls, from their next turn',
         ),
-        (SUPPORT, "barge_in: true", "barge_in: false", "callers may no longer interrupt: from the next call"),
+        (
+            SUPPORT,
+            "barge_in: true",
+            "barge_in: false",
+            "callers may no longer interrupt: running calls, from their next turn",
+        ),
         (SUPPORT, "after: 12s", "after: 8s", "speaks to a silent caller 4 s sooner: running calls, at once"),
         (SUPPORT, "max_call: 15m", "max_call: 1h", "a call may last 45 min longer: running calls, at once"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from runner.compiler.services import Here
+from runner.definition import AgentDefinition
+from runner.document.load import load
+from runner.events import AgentVersion, Event
+from runner.live.call import Call
 from runner.live.reload import Agents, reader
+from runner.live.typed import TypedCarrier
 from tests.caller import Caller
 from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
 from tests.emulators import OpenAIEmulator
@@ -378,6 +385,66 @@ async def test_log_lines_of_a_call_say_whose_they_are(shop: Path, vendors: tuple
 
 
 # order
+
+
+async def test_call_that_is_not_connected_yet_takes_the_newest_version_when_it_is(
+    shop: Path, model: OpenAIEmulator
+) -> None:
+    """As in a Daily room that takes long to join: saves do not wait for it, and the older one is never taken."""
+    ones = [_read(shop, SHOP.replace("version one", f"version {n}")) for n in ("one", "two", "three")]
+    told: list[Event] = []
+    carrier = TypedCarrier()
+    call = Call(
+        *(ones[0], 1, carrier),
+        carrier_name="daily",
+        keys={"OPENAI_API_KEY": "sk-dummy-mind"},
+        here=Here(),
+        choose=None,
+        listener=told.append,
+        writer=carrier,
+    )
+    await asyncio.gather(call.take_version(ones[2], 3), call.take_version(ones[1], 2))
+    assert (call.version, call.awaits) == (1, 3)
+    running = asyncio.create_task(call.run())
+    await call.begin()
+    assert (call.version, call.awaits, call.conversation.agent) == (3, None, ones[2])
+    await call.take_version(ones[1], 2)
+    assert call.version == 3
+    assert [event.version for event in told if isinstance(event, AgentVersion)] == [3]
+    await call.end("the test is over")
+    await running
+
+
+async def test_saves_that_reach_a_call_at_once_leave_the_newest(shop: Path, model: OpenAIEmulator) -> None:
+    ones = [_read(shop, SHOP.replace("version one", f"version {n}")) for n in range(1, 30)]
+    told: list[Event] = []
+    carrier = TypedCarrier()
+    call = Call(
+        *(ones[0], 1, carrier),
+        carrier_name="typed",
+        keys={"OPENAI_API_KEY": "sk-dummy-mind"},
+        here=Here(),
+        choose=None,
+        listener=told.append,
+        writer=carrier,
+    )
+    running = asyncio.create_task(call.run())
+    await call.begin()
+    order = list(range(1, 29))
+    random.Random(4).shuffle(order)
+    await asyncio.gather(*(call.take_version(ones[n], n + 1) for n in order))
+    versions = [event.version for event in told if isinstance(event, AgentVersion)]
+    assert call.conversation.agent == ones[28]
+    assert versions == sorted(set(versions))
+    assert versions[-1] == 29
+    await call.end("the test is over")
+    await running
+
+
+def _read(file: Path, text: str) -> AgentDefinition:
+    found = load(file, text=text, env={}).definition
+    assert found
+    return found
 
 
 def test_older_version_never_follows_a_newer_one(shop: Path) -> None:

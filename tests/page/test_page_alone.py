@@ -128,6 +128,17 @@ async def test_line_shows_the_version_that_began_it(call: tuple[Page, Script]) -
     await expect(page.locator("#version")).to_have_text("2")
 
 
+async def test_line_is_corrected_by_who_made_it_and_a_renamed_stage_is_shown(call: tuple[Page, Script]) -> None:
+    page, script = call
+    await script.tell(type="version", version=2, stage="refund", changes=["goes on in refund"])
+    await expect(page.locator("#stage")).to_have_text("refund")
+    await script.rtvi("bot-llm-started")
+    await script.say("One.", 1)
+    await expect(page.locator(".line[data-who=agent] .spoke")).to_have_text(["v2"])
+    await script.tell(type="agent", version=1, stage="identify")
+    await expect(page.locator(".line[data-who=agent] .spoke")).to_have_text(["v1"])
+
+
 async def test_latency_of_a_turn_shows_its_parts_on_focus(call: tuple[Page, Script]) -> None:
     page, script = call
     parts = [{"name": "end of speech", "ms": 277, "owner": "turns.vad"}, {"name": "words", "ms": 535}]
@@ -208,6 +219,15 @@ async def test_typing_starts_a_call_without_a_microphone_and_talk_opens_it_later
     await expect(page.locator("#mute")).to_be_visible()
     await asyncio.sleep(1)
     assert script.heard_bytes > 0
+
+
+async def test_call_may_keep_its_version(opened: Opener) -> None:
+    page, script = await opened("?transport=websocket")
+    await page.check("#keep-version")
+    await page.fill("#say", "Hello")
+    await page.press("#say", "Enter")
+    await expect(page.locator("#keep-version")).to_be_disabled()
+    assert script.queries[-1]["pin"] == "1"
 
 
 async def test_refused_microphone_is_a_sentence_and_typing_still_works(opened: Opener) -> None:
