@@ -189,6 +189,11 @@ def test_first_stage_order_and_names_of_stages_are_told() -> None:
     ]
     lines = told(reachable + stages + a + b + c, reachable.replace("to: b", "to: z") + stages + a + renamed + c)
     assert "stage b is called z now: running calls, when they next enter the stage" in lines
+    says_so = renamed.replace("Talk.", "Talk more.") + "    renamed_from: b\n"
+    lines = told(reachable + stages + a + b + c, reachable.replace("to: b", "to: z") + stages + a + says_so + c)
+    assert lines[0] == "stage b is called z now: running calls, at once"
+    assert any("in stage z" in line for line in lines[1:])
+    assert not [line for line in lines if "gone" in line or "new stage" in line]
     assert not [line for line in lines if "new stage" in line or "is gone" in line]
 
 
