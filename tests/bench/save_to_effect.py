@@ -2,7 +2,8 @@
 
 Run `python -m tests.bench.save_to_effect [calls] [saves]`.
 
-A save changes the prompt, the keyterms and the voice. For each call: the time from the file being written to AssemblyAI being told
+A save changes the prompt, the keyterms and the voice. For each call: the time from the file being written to AssemblyAI being
+told
 the new keyterms; and of a turn begun so many milliseconds after the file was written, whether the model was asked with the new
 prompt and the answer spoken with the new voice. Beside it the noise: an empty request to the same process, and the delay of a
 timer in this one.
