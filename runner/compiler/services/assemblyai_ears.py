@@ -38,8 +38,9 @@ from pipecat.utils.time import time_now_iso8601
 from pipecat.utils.types import NOT_GIVEN, is_given
 from websockets.asyncio.client import ClientConnection
 
+from runner.compiler.services.assemblyai_differences import Address
 from runner.compiler.services.assemblyai_session import PIECE_SECS, Message, RefusedError, Session, category_of
-from runner.compiler.services.assemblyai_sessions import Address, Sessions
+from runner.compiler.services.assemblyai_sessions import Sessions
 from runner.compiler.services.assemblyai_settings import (
     ARGUMENTS,
     BY_ITSELF,
@@ -361,7 +362,7 @@ class AssemblyAIEars(AssemblyAISTTService):
     async def _last_words(self, message: TurnMessage) -> None:
         """What a session that was left still heard: text, and no end of the caller's turn. It is final when the caller has
         stopped and the session after it has heard nothing worth a word."""
-        if not message.transcript:
+        if not message.transcript or (self._settings.format_turns and not message.turn_is_formatted):
             return
         new = self._sessions.current
         if self._vad_force_turn_endpoint and (new is None or new.voiced_secs < _TAIL_SECS):

@@ -216,7 +216,7 @@ class Session:
                 self.error = (message.get("error_code"), str(message.get("error")))
             case "SpeechStarted":
                 self._turn_open = self.spoke = True
-            case "Turn" if message.get("end_of_turn"):
+            case "Turn" if message.get("end_of_turn") and not self._formats_again(message):
                 words: list[dict[str, Any]] = message.get("words") or [{}]
                 self._answered(float(words[-1].get("end") or 1000 * self._sent_secs) / 1000)
             case "Turn" if message.get("transcript"):
@@ -226,6 +226,10 @@ class Session:
         self._heard(self, message)
         if message.get("type") == "Termination":
             self.over.set()
+
+    def _formats_again(self, message: Message) -> bool:
+        """The universal-streaming family sends the end of a turn twice where it formats."""
+        return self.has.get("format_turns") == "true" and not message.get("turn_is_formatted")
 
     async def _write(self) -> None:
         """Sends in the order of saying. A connection that breaks is seen by the reader."""

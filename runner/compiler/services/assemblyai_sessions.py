@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-import numpy as np
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.network import QuickFailureTracker, exponential_backoff_time
-from websockets.asyncio.client import ClientConnection
 
+from runner.compiler.services.assemblyai_differences import Address, difference, fixed, live, names_of
+from runner.compiler.services.assemblyai_listening import Listening, Owner
 from runner.compiler.services.assemblyai_session import PIECE_SECS, Message, RefusedError, Session, open_session
-from runner.compiler.services.assemblyai_settings import CLEARED, LIVE
-
-Address = Mapping[str, str]
-"""The parameters of a connection, as they stand in its address."""
+from runner.compiler.services.assemblyai_sound import Sound
 
 LIVE_SECS = 0.02
 """Changes that come within this time go as one message."""
@@ -39,9 +35,6 @@ CHANGE_PATIENCE, RENEWAL_PATIENCE = 8.0, 240.0
 BETWEEN_WORDS_SECS = 1.0
 """How much longer it then waits for a quiet moment between two words."""
 
-NO_SOUND_SECS = 0.3
-"""After so long without any sound nobody is speaking."""
-
 GAP_SECS = 60.0
 """How much of the caller's sound is kept while there is no session."""
 
@@ -54,56 +47,6 @@ _FAREWELLS: set[asyncio.Task[None]] = set()
 """Sessions that are being closed; a call that is over does not wait for them."""
 
 
-class Owner(Protocol):
-    """What the sessions need to know of the ear they belong to."""
-
-    @property
-    def speaking(self) -> bool: ...
-    @property
-    def reconnects(self) -> bool: ...
-    @property
-    def backoff(self) -> tuple[float, float]: ...
-    def wanted(self) -> dict[str, str]: ...
-    def typed(self, name: str) -> object: ...
-    async def connect(self, address: Address) -> ClientConnection: ...
-    async def take(self, session: Session, message: Message) -> None: ...
-    async def went_over(self, old: Session | None, new: Session) -> None: ...
-    async def refused_change(self, names: set[str], words: str) -> None: ...
-    async def cannot_open(self, refusal: RefusedError, attempt: int, *, last: bool) -> None: ...
-    async def broke(self, error: tuple[object, str] | None) -> bool: ...
-
-
-class Sound:
-    """How loud the caller's side is. Loudness counts against the loudest of the last seconds, so that a noisy line has quiet
-    moments too."""
-
-    def __init__(self) -> None:
-        self._peak = 0.0
-        self._loud_at = self._at = 0.0
-        self.quiet_secs = 0.0
-
-    def hear(self, piece: bytes) -> bool:
-        """One piece of sound. Returns whether it is loud."""
-        samples = np.frombuffer(piece, dtype="<i2").astype(np.float32)
-        level = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
-        self._peak = max(level, self._peak * 0.985)
-        loud = level > max(150.0, 0.15 * self._peak)
-        self._at = time.monotonic()
-        if loud:
-            self._loud_at = self._at
-        self.quiet_secs = 0.0 if loud else self.quiet_secs + PIECE_SECS
-        return loud
-
-    @property
-    def silent_secs(self) -> float:
-        """How long nothing loud was heard, sound or no sound."""
-        return time.monotonic() - self._loud_at
-
-    @property
-    def flows(self) -> bool:
-        return time.monotonic() - self._at < NO_SOUND_SECS
-
-
 class Sessions:
     """The session that hears the caller, the one that will, and those that still have words to say."""
 
@@ -113,8 +56,7 @@ class Sessions:
         self._owner = owner
         self._coming: Session | None = None
         self._coming_since, self._patience = 0.0, CHANGE_PATIENCE
-        self._order: deque[Session] = deque()
-        self._inbox: asyncio.Queue[tuple[Session, Message | None]] = asyncio.Queue()
+        self._listening = Listening(self._heard, lambda: self.current)
         self._waiting = bytearray()
         self._piece_bytes = 0
         self._opening: asyncio.Task[None] | None = None
@@ -133,7 +75,7 @@ class Sessions:
     def start(self) -> None:
         """Open the first session. What the caller says before it has begun is kept."""
         self._open = True
-        self._spawn(self._listen())
+        self._spawn(self._listening.run())
         self._restore()
 
     def hear(self, sound: bytes, rate: int) -> None:
@@ -180,34 +122,25 @@ class Sessions:
                 _farewell(session)
         self.current = self._coming = None
 
+    def words_are_due(self, session: Session) -> bool:
+        """Whether a session before this one has still to say its last words."""
+        return self._listening.words_are_due(session)
+
     # Changes
 
     def difference(self, has: Address) -> tuple[dict[str, Any], bool]:
         """What has to be said to a session that runs with `has`, and whether it takes another session beside that."""
-        wanted = self._owner.wanted()
+        return difference(self._without_refused(self._owner.wanted(), has), has, self._owner.typed)
+
+    def _without_refused(self, wanted: Address, had: Address) -> dict[str, str]:
+        """What is wanted, with what it was before in place of every value that an open session was ended for."""
+        found = dict(wanted)
         for name, value in self._refused_live.items():
-            if wanted.get(name) == value:
-                wanted.pop(name)
-                if name in has:
-                    wanted[name] = has[name]
-        fields: dict[str, Any] = {}
-        reopens = False
-        for name in wanted.keys() | has.keys():
-            now, then = wanted.get(name), has.get(name)
-            if (now in _NOTHING and then in _NOTHING) or now == then:
-                continue
-            if name not in LIVE:
-                reopens = True
-            elif now not in _NOTHING:
-                fields[name] = self._owner.typed(name)
-            elif name in CLEARED:
-                fields[name] = CLEARED[name]
-            elif name != "agent_context":
-                reopens = True
-        silences = ("min_turn_silence", "max_turn_silence")
-        if fields.keys() & set(silences) and wanted.get(silences[0]) == wanted.get(silences[1]):
-            fields |= {name: self._owner.typed(name) for name in silences}
-        return fields, reopens
+            if found.get(name) == value:
+                del found[name]
+                if name in had:
+                    found[name] = had[name]
+        return found
 
     def _tell_current(self) -> None:
         if self.current:
@@ -229,7 +162,7 @@ class Sessions:
             self._coming = None
         if not reopens:
             self._refused_opening = None
-        elif not self._coming and _fixed(self._owner.wanted()) != self._refused_opening:
+        elif not self._coming and fixed(self._owner.wanted()) != self._refused_opening:
             self._opening = asyncio.create_task(self._open_next(CHANGE_PATIENCE))
 
     async def _open_next(self, patience: float) -> None:
@@ -240,9 +173,9 @@ class Sessions:
                 try:
                     session = await self._begin(wanted)
                 except RefusedError as refusal:
-                    if self.current and _fixed(self._owner.wanted()) == _fixed(wanted):
-                        self._refused_opening = _fixed(wanted)
-                        names = _names_of(_fixed(wanted), _fixed(self.current.has))
+                    if self.current and fixed(self._owner.wanted()) == fixed(wanted):
+                        self._refused_opening = fixed(wanted)
+                        names = names_of(fixed(wanted), fixed(self.current.has))
                         await self._owner.refused_change(names, refusal.words)
                         if self._renewing:
                             self._renewing = False
@@ -273,7 +206,9 @@ class Sessions:
         raise AssertionError("the last try returns or raises")
 
     async def _open_once(self, wanted: dict[str, str]) -> Session:
-        return await open_session(lambda: self._owner.connect(wanted), wanted, int(wanted["sample_rate"]), self._said)
+        return await open_session(
+            lambda: self._owner.connect(wanted), wanted, int(wanted["sample_rate"]), self._listening.said
+        )
 
     # Going over
 
@@ -318,12 +253,12 @@ class Sessions:
         self._accepted = new.has
         self._tell(new)
         if old:
-            if not self._owner.speaking and not old.turn_open and old in self._order:
-                self._order.remove(old)
-            else:
+            if self._owner.speaking or old.turn_open:
                 old.expect_words()
+            else:
+                self._listening.nothing_due(old)
             _farewell(old)
-        self._order.append(new)
+        self._listening.next(new)
         self._spawn(self._owner.went_over(old, new))
         if self._force_on_return:
             self._force_on_return = False
@@ -351,33 +286,6 @@ class Sessions:
         self._opening = asyncio.create_task(self._open_next(patience))
 
     # What the sessions say
-
-    def _said(self, session: Session, message: Message | None) -> None:
-        self._inbox.put_nowait((session, message))
-
-    def words_are_due(self, session: Session) -> bool:
-        """Whether a session before this one has still to say its last words."""
-        return bool(self._order) and self._order[0] is not session and session in self._order
-
-    async def _listen(self) -> None:
-        while True:
-            session, message = await self._inbox.get()
-            if self.words_are_due(session):
-                session.held.append(message)
-            if not session.held or (message is None and session is self.current):
-                await self._heard(session, message)
-            await self._next_in_order()
-
-    async def _next_in_order(self) -> None:
-        """Let go of sessions that have said their last words, and hear what was held back meanwhile."""
-        while self._order:
-            first = self._order[0]
-            while first.held:
-                await self._heard(first, first.held.pop(0))
-            if first is self.current or (first.turn_open and not first.over.is_set()):
-                return
-            if self._order and self._order[0] is first:
-                self._order.popleft()
 
     async def _heard(self, session: Session, message: Message | None) -> None:
         if message is not None:
@@ -440,14 +348,9 @@ class Sessions:
     def _openable(self) -> dict[str, str]:
         """What is wanted, without what was refused."""
         wanted, had = self._owner.wanted(), self._accepted or {}
-        if _fixed(wanted) == self._refused_opening:
-            wanted = {**{k: v for k, v in wanted.items() if k in LIVE}, **_fixed(had)}
-        for name, value in self._refused_live.items():
-            if wanted.get(name) == value:
-                wanted.pop(name)
-                if name in had:
-                    wanted[name] = had[name]
-        return wanted
+        if fixed(wanted) == self._refused_opening:
+            wanted = {**live(wanted), **fixed(had)}
+        return self._without_refused(wanted, had)
 
     async def _open_again(self) -> None:
         """A session when there is none: at once, and again after a while."""
@@ -457,9 +360,9 @@ class Sessions:
                 try:
                     session = await self._open_once(wanted)
                 except RefusedError as refusal:
-                    if not refusal.again and self._accepted and _fixed(wanted) != _fixed(self._accepted):
-                        self._refused_opening = _fixed(self._owner.wanted())
-                        names = _names_of(_fixed(wanted), _fixed(self._accepted))
+                    if not refusal.again and self._accepted and fixed(wanted) != fixed(self._accepted):
+                        self._refused_opening = fixed(self._owner.wanted())
+                        names = names_of(fixed(wanted), fixed(self._accepted))
                         await self._owner.refused_change(names, refusal.words)
                         continue
                     last = attempt > TRIES or not refusal.again
@@ -484,7 +387,7 @@ class Sessions:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _after(self, name: str, seconds: float, act: Any) -> None:
+    def _after(self, name: str, seconds: float, act: Callable[[], None]) -> None:
         """Once, `seconds` after the first of several askings."""
         if name in self._timers or not self._open:
             return
@@ -499,18 +402,6 @@ class Sessions:
     def _cancel(self, name: str) -> None:
         if timer := self._timers.pop(name, None):
             timer.cancel()
-
-
-_NOTHING = (None, "", "[]")
-
-
-def _fixed(address: Address) -> dict[str, str]:
-    """What an open session cannot change."""
-    return {name: value for name, value in address.items() if name not in LIVE and value not in _NOTHING}
-
-
-def _names_of(one: Address, other: Address) -> set[str]:
-    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
 
 
 def _farewell(session: Session) -> None:
