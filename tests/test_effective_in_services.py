@@ -24,6 +24,7 @@ from pipecat.utils.types import is_given
 from pipecat.workers.runner import WorkerRunner
 
 from runner.catalog import PARTS, PROVIDERS, Part
+from runner.compiler import services
 from runner.compiler.conversation import Conversation
 from runner.compiler.pipeline import Compiled, compile_call
 from runner.compiler.services import Here
@@ -183,3 +184,13 @@ async def _becomes(call: Compiled, wanted: dict[str, object], what: str) -> None
     has = held(call)
     wrong = {name: (has[name], wanted[name]) for name in wanted if has[name] != wanted[name]}
     raise AssertionError(f"{what}: (held, as a new call has it) {wrong}")
+
+
+def test_speed_that_is_taken_out_together_with_the_model_s_change_rests() -> None:
+    """A change that names the model is not taken for the making of a service."""
+    fast = replace(PLAIN, tts=replace(PLAIN.tts, settings={**PLAIN.tts.settings, "model": "sonic-3", "speed": 1.3}))
+    before, after = effective(fast, None), effective(PLAIN, None)
+    frame = services.update_tts(change(before, after), after, Here())
+    assert frame
+    assert frame.delta
+    assert frame.delta.given_fields()["generation_config"] == GenerationConfig()

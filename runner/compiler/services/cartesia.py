@@ -45,6 +45,8 @@ def update(service: Service, names: Collection[str]) -> TTSUpdateSettingsFrame |
     for name, rest in _AT_REST.items():
         if name in told and name not in service.settings:
             setattr(delta, _FIELDS[name].wire, rest)
+    if any(name in told for name in _GENERATION) and delta.generation_config is None:
+        delta.generation_config = GenerationConfig()
     return TTSUpdateSettingsFrame(delta=delta)
 
 
@@ -58,6 +60,5 @@ def _settings(service: Service, names: Collection[str]) -> CartesiaTTSService.Se
     given["extra"] = {name: values.get(name) for name in (MODE, DELAY) if name in names}
     if any(name in names for name in _GENERATION):
         generation: dict[str, Any] = {name: values[name] for name in _GENERATION if values.get(name) is not None}
-        if generation or "model" not in names:
-            given["generation_config"] = GenerationConfig(**generation)
+        given["generation_config"] = GenerationConfig(**generation) if generation else None
     return CartesiaTTSService.Settings(**given)
