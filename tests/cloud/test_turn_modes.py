@@ -115,9 +115,13 @@ async def test_many_updates_while_the_caller_speaks_leave_the_transcript_as_it_i
     sentences = [LONG, "They do not fit and I have never worn them outside of my house.", "What do I have to do now?"]
     async with call("switching") as caller:
         await caller.wait_for_stage("talk")
+        line = "turn_detection: pipecat"
         if mode == "assemblyai":
-            await file.save(caller, TO_VENDOR)
-        line = "turn_detection: assemblyai # now" if mode == "assemblyai" else "turn_detection: pipecat"
+            line = (
+                "turn_detection: assemblyai # now\n  min_turn_silence: 600"  # the emulated ear takes 100 ms for an end
+            )
+            await file.save(caller, ("turn_detection: pipecat", line))
+            await caller.wait_until(lambda: told(vendors), "the silence")
         speaking = asyncio.create_task(_say_all(caller, vendors, sentences))
         now, saves = line, 0
         while not speaking.done():
