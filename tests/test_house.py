@@ -69,7 +69,7 @@ ROOMS = {
     "compiler": room(
         *DATA,
         "local",
-        packages="pipecat loguru openai aiohttp websockets",
+        packages="pipecat loguru numpy openai aiohttp websockets",
         without="os sys io pathlib socket subprocess threading shutil tempfile",
     ),
     "local": room(
