@@ -213,6 +213,9 @@ of 1.5 s inside an address or a number are ordinary."""
 DICTATION_SETTLED_SECS = 0.7
 """The same when what was heard sounds complete, such as an address that ends in "dot com"."""
 
+PATTERNS: frozenset[ListenFor] = frozenset({"email", "phone", "date"})
+"""Kinds of dictation of which one can tell that it is complete (`compiler.dictation`)."""
+
 DICTATION_MAX_SILENCE_MS = 3000
 """AssemblyAI's `max_turn_silence` while somebody dictates; the vendor advises 2000 to 4000."""
 

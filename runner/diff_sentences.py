@@ -104,7 +104,7 @@ class Teller:
                 when = field.when if field else when
                 said = self._said_in_stage(stage, part, setting, before, after)
             elif stage and at == "listen_for":
-                when, said = "now", self._dictation(stage, before, after)
+                when, said = "next turn", self._dictation(stage, before, after)
             where = f" in stage {stage}" if stage else ""
             yield Difference(change.path.removesuffix(path) + at, before, after, when, f"{said}{where}")
 
@@ -274,6 +274,8 @@ _LABELS: dict[str, str] = {
 
 def _patience(now: Effective) -> float:
     """How long a caller may pause before the turn is over, seconds: the silence that decides."""
+    if now.listen_for:
+        return now.listen_for.wait
     by_ear = now.stt.settings.get("turn_detection") == "assemblyai"
     silence = now.stt.settings.get("max_turn_silence") if by_ear else None
     return silence / 1000 if isinstance(silence, int | float) else now.turns.vad.stop_secs

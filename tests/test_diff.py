@@ -76,7 +76,7 @@ def told(before: str, after: str) -> list[str]:
             BY_EAR,
             "    stt:\n      max_turn_silence: 2s",
             "    listen_for: email",
-            "waits 1 s longer for the caller, listens for email in stage email: running calls, at once",
+            "listens for email in stage email: running calls, from their next turn",
         ),
         (
             BY_EAR,
@@ -165,7 +165,8 @@ def told(before: str, after: str) -> list[str]:
             SUPPORT,
             "listen_for: number",
             "listen_for: name",
-            "waits 200 ms less for the caller, listens for name instead of number in stage refund: running calls, at once",
+            "waits 500 ms less for the caller, listens for name instead of number in stage refund: "
+            "running calls, from their next turn",
         ),
         (SUPPORT, "name: support", "name: help", "the agent is called help instead of support: running calls, at once"),
     ],

@@ -127,8 +127,9 @@ def test_every_line_that_is_named_holds_the_setting(file: Path) -> None:
         ("part", "stt.vad_threshold", 0.5, "file", "vad_threshold", "stage part"),
         ("talk", "stt.vad_threshold", 0.3, "runner", "", "so that what stage part sets ends with it"),
         ("talk", "stt.min_turn_silence", 100, "runner", "", "what Pipecat uses with turn_detection pipecat"),
-        ("email", "stt.min_turn_silence", 1200, "file", "listen_for", "because of listen_for: email"),
-        ("email", "turns.vad.stop_secs", 1.2, "file", "listen_for", "raised from 0.2 s because of listen_for: email"),
+        ("email", "stt.min_turn_silence", 3000, "file", "listen_for", "because of listen_for: email"),
+        ("email", "turns.vad.stop_secs", 0.2, "default", "", ""),
+        ("email", "listen_for", "email", "file", "listen_for", "after 2 s of silence, sooner when it sounds complete"),
         ("part", "turns.vad.stop_secs", 0.7, "file", "min_turn_silence", "raised from 0.2 s"),
         ("part", "stt.max_turn_silence", 700, "runner", "", "kept equal to min_turn_silence"),
         ("part", "llm.temperature", 0, "file", "temperature", "stage part"),
@@ -219,9 +220,9 @@ def test_command_prints_settings_and_wire(capsys: pytest.CaptureFixture[str]) ->
     assert main(["explain", str(SUPPORT), "--stage", "email"]) == 0
     out = capsys.readouterr().out
     assert "support, stage email" in out
-    assert re.search(r"min_turn_silence +1200 ms +agents/support.yaml:\d+ +running calls at once", out)
+    assert re.search(r"min_turn_silence +3000 ms +agents/support.yaml:\d+ +running calls at once", out)
     assert "wss://streaming.assemblyai.com/v3/ws?sample_rate=16000&" in out
-    assert '"type": "UpdateConfiguration", "min_turn_silence": 1200' in out
+    assert re.search(r'"type": "UpdateConfiguration".*"min_turn_silence": 3000', out)
     assert "Authorization: [ASSEMBLYAI_API_KEY]" in out
     assert "https://api.openai.com/v1/chat/completions" in out
     assert "wss://api.cartesia.ai/tts/websocket" in out

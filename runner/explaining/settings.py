@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from runner.catalog import PARTS, PROVIDERS, U3_FAMILY, Part, When
+from runner.catalog import PARTS, PATTERNS, PROVIDERS, U3_FAMILY, Part, When
 from runner.definition import AgentDefinition, Stage
 from runner.document.check import schema_at
 from runner.document.family import read_family
@@ -128,11 +128,17 @@ class _Explainer:
         if self.now.say:
             yield self._made("say", self.now.say, "next stage", ("stages", self.here.name, "say"))
         if self.here.listen_for:
-            yield self._made("listen_for", self.here.listen_for, "now", ("stages", self.here.name, "listen_for"))
+            own = ("stages", self.here.name, "listen_for")
+            yield self._made("listen_for", self.here.listen_for, "next turn", own, note=self._dictation())
         if self.now.ways:
             to = tuple(dict.fromkeys(way.to for way in self.now.ways))
             where = ("stages", self.here.name, "next") if self.here.next else ("anywhere",)
             yield self._made("next", to, whens["next"], where)
+
+    def _dictation(self) -> str:
+        wait = self.now.listen_for.wait if self.now.listen_for else 0
+        sooner = ", sooner when it sounds complete" if self.here.listen_for in PATTERNS else ""
+        return f"a turn ends after {wait:g} s of silence{sooner}"
 
     def _service(self, part: Part, changes: tuple[FieldChange, ...]) -> Iterator[Explained]:
         service = self.now.service(part)
@@ -178,7 +184,8 @@ class _Explainer:
         return whole, "runner", ""
 
     def _not_overruled(self, part: Part, name: str) -> bool:
-        return not (part == "stt" and name == "max_turn_silence" and _pipecat_decides(self.now))
+        overruled = part == "stt" and name == "max_turn_silence" and _pipecat_decides(self.now)
+        return not overruled or self.here.listen_for is not None
 
     def _advice(self, path: str, value: object) -> str:
         if path == "stt.mode" and _pipecat_decides(self.now):

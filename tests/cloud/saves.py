@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class AgentFile:
 
 
 @contextmanager
-def kept(path: Path, port: int) -> Iterator[AgentFile]:
+def kept(path: Path, port: int) -> Generator[AgentFile]:
     """The file, which is as before in the end, for `runner` too."""
     before = path.read_text("utf-8")
     file = AgentFile(path, port)

@@ -145,6 +145,7 @@ def test_an_ear_that_cannot_be_asked_for_the_end_waits_by_the_voice_detection(tm
     ear = services.build_stt(now, {"DEEPGRAM_API_KEY": "k"}, Here())
     params = TurnTaking(now, ear).params()
     assert params.vad_analyzer.params.stop_secs == 2.0
+    assert params.user_turn_strategies.stop
     (stop,) = params.user_turn_strategies.stop
     assert isinstance(stop, SpeechTimeoutUserTurnStopStrategy), "no Smart Turn that adds three seconds"
     assert stop._user_speech_timeout == 0
