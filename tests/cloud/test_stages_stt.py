@@ -116,7 +116,7 @@ async def test_email_with_pauses_is_one_turn_where_the_stage_listens_for_one(
     assert not [at for at in forced if began <= at <= ended], "a pause inside the address is no end"
     assert vendors.ears.session.finals == [" ".join(ADDRESS)]
     assert vendors.mind.request.messages[-1] == {"role": "user", "content": " ".join(ADDRESS)}
-    assert len(forced) == (1 if agent == "dictation" else 0)
+    assert len(forced) == 1, "asked for the end once, because it sounds complete"
 
 
 async def test_same_pauses_cut_the_address_where_nobody_listens_for_one(call: Call, vendors: Vendors) -> None:
