@@ -76,6 +76,7 @@ class Call:
         self._forget = forget
         self._silences = 0
         self._last_trouble = ""
+        self._awaits_caller = False
         self._limit: asyncio.TimerHandle | None = None
         self._begun_at: float | None = None
         self._newest: tuple[AgentDefinition, int] | None = None
@@ -138,8 +139,9 @@ class Call:
         with of_call(self._tag):
             await self.conversation.begin(self._compiled.context)
 
-    def give_up_unless_begun(self, seconds: float) -> None:
-        """End the call when nobody has come after so many seconds."""
+    def await_caller(self, seconds: float) -> None:
+        """The caller is about to come: get ready for it, and end the call when nobody has come after so many seconds."""
+        self._awaits_caller = True
 
         def nobody_came() -> None:
             if not self.conversation.begun:
@@ -265,7 +267,8 @@ class Call:
                 newest, self._newest = self._newest, None
                 await self.conversation.take_version(*newest, self.notices(newest[0]))
             self._ready.set()
-            await self.conversation.get_ready()
+            if self._awaits_caller:
+                await self.conversation.get_ready()
 
         @worker.event_handler("on_pipeline_error")
         async def error(_: object, frame: ErrorFrame) -> None:

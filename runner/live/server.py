@@ -227,7 +227,7 @@ def describe(agent: LiveAgent, switchboard: Switchboard) -> dict[str, Any]:
 
 async def _take_call(switchboard: Switchboard, agent: LiveAgent, transport: Any, carrier: str, *, pinned: bool) -> Call:
     call = await switchboard.place(agent, transport, carrier, pinned=pinned)
-    call.give_up_unless_begun(_NOBODY_CAME_SECS)
+    call.await_caller(_NOBODY_CAME_SECS)
 
     @call.worker.rtvi.event_handler("on_client_ready")
     async def ready(*_: object) -> None:

@@ -50,6 +50,8 @@ def expected_query(now: Effective) -> dict[str, str]:
         "format_turns": "true",
         "continuous_partials": "true",
     }
+    if now.opening:
+        query["agent_context"] = now.opening
     fields = PROVIDERS["stt", "assemblyai"].fields
     names = {name: field.wire for name, field in fields.items() if field.wire} | {"model": "speech_model"}
     return query | {names[name]: as_query(value) for name, value in now.stt.settings.items() if name in names}
@@ -152,6 +154,7 @@ async def test_support_goes_over_the_wire_as_written_here(call: Call, vendors: V
         "min_turn_silence": "100",
         "max_turn_silence": "100",
         "keyterms_prompt": '["Northwind", "RMA", "order number", "refund"]',
+        "agent_context": SUPPORT_GREETING,
     }
     body = vendors.mind.request.body
     assert (body["model"], body["temperature"], body["stream"]) == ("gpt-4o", 0.4, True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from loguru import logger
-from openai import AsyncStream
+from openai import AsyncOpenAI, AsyncStream
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
 from pipecat.frames.frames import CancelFrame, EndFrame, Frame, InterruptionFrame, LLMContextFrame
@@ -69,8 +69,9 @@ class _Chunks(asyncio.Queue[ChatCompletionChunk | Exception | None]):
 
 @dataclass(slots=True)
 class _Answer:
-    """An answer that is on its way."""
+    """An answer that is on its way. asked_by: the client, which says in whose name."""
 
+    asked_by: AsyncOpenAI
     function: str
     params: Params
     chunks: _Chunks = field(default_factory=_Chunks)
@@ -113,7 +114,7 @@ class LookingAhead(OpenAILLMService):
 
     async def _first_piece(self, answer: _Answer, context: LLMContext) -> ChatCompletionChunk | None:
         """Of an answer to the very request that is to be made; None when it answers another one or failed."""
-        if not _same(answer.params, await self._params(context)):
+        if answer.asked_by is not self._client or not _same(answer.params, await self._params(context)):
             return None
         first = await answer.chunks.get()
         if isinstance(first, Exception):
@@ -139,7 +140,7 @@ class LookingAhead(OpenAILLMService):
         settings = replace(self._settings, extra=dict(self._settings.extra))
         if wanted.delta:
             settings.apply_update(cast(OpenAILLMService.Settings, wanted.delta))
-        answer = _Answer(wanted.function, await self._params(wanted.context, settings))
+        answer = _Answer(self._client, wanted.function, await self._params(wanted.context, settings))
         answer.task = self.create_task(self._fill(answer), "asks_ahead")
         return answer
 
