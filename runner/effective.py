@@ -179,7 +179,9 @@ def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
         found.append(FieldChange("anywhere", before.anywhere, after.anywhere, "next turn"))
     found.extend(FieldChange(f"stages.{was}", was, name, "now") for was, name in names.items())
     found.extend(_stages_changes(before, after))
-    found.extend(_order_changes(tuple(dict.fromkeys(names.get(name, name) for name in old_stages)), tuple(after.stages)))
+    found.extend(
+        _order_changes(tuple(dict.fromkeys(names.get(name, name) for name in old_stages)), tuple(after.stages))
+    )
     if before.variables != after.variables:
         found.append(FieldChange("variables", before.variables, after.variables, "next turn"))
     found.extend(_record_changes("audio", before.audio, after.audio, "next call"))

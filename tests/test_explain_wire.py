@@ -189,11 +189,12 @@ async def test_entering_a_stage_sends_the_message_explain_says(file: Path, ports
     wires = {stage: await wire(agent, stage) for stage in agent.stages}
     with vendors_on(ports) as vendors:
         async with visit(agent, vendors) as call:
+            reopening = any(way[3] for way in ways_in(agent, wires))
             for other, stage, messages, reopened in ways_in(agent, wires):
                 here = call.conversation.now.stage
                 if here != other:
                     await call.go(other)
-                    await asyncio.sleep(0.15)
+                    await asyncio.sleep(1 if reopening else 0.15)  # going over waits for a silence
                 before, sessions = len(told(vendors)), len(vendors.ears.sessions)
                 await call.go(stage)
                 if reopened:

@@ -24,7 +24,9 @@ FILES = sorted(
     & set(file.relative_to(HOUSE).parts)  # a package of its own, with no code of runner
 )
 
-DATA = frozenset({"definition", "catalog", "effective", "following", "reach", "prompts", "problem", "events", "wording"})
+DATA = frozenset(
+    {"definition", "catalog", "effective", "following", "reach", "prompts", "problem", "events", "wording"}
+)
 """Rooms that hold facts and pure functions."""
 
 

@@ -23,6 +23,7 @@ from runner.catalog import PROVIDERS, Part, Provider
 from runner.compiler.conversation import Chooser, Conversation
 from runner.compiler.pipeline import Carrier, Writer, compile_call
 from runner.compiler.services import Here
+from runner.compiler.services.refused import RefusedChangeFrame
 from runner.definition import AgentDefinition
 from runner.events import AgentSaid, CallEnded, CallStarted, Event, Listener, Trouble, TurnLatency
 from runner.live.page_messages import as_message
@@ -273,7 +274,8 @@ class Call:
         @worker.event_handler("on_pipeline_error")
         async def error(_: object, frame: ErrorFrame) -> None:
             said = sentence(frame, self._vendor_of(frame))
-            if said and said != self._last_trouble:
+            again = said == self._last_trouble and not isinstance(frame, RefusedChangeFrame)
+            if said and not again:
                 self._last_trouble = said
                 self._tell(Trouble(said, self.version))
 

@@ -26,6 +26,18 @@ def ways(items: str) -> str:
 
 CASES: dict[str, tuple[str, str]] = {
     # stages
+    "renamed-from-itself": (
+        stage("    prompt: One.\n    renamed_from: one\n"),
+        stage("    prompt: One.\n    renamed_from: two\n"),
+    ),
+    "renamed-but-there": (
+        stage("    prompt: One.\n    renamed_from: bye\n"),
+        stage("    prompt: One.\n    renamed_from: [two, three]\n"),
+    ),
+    "renamed-twice": (
+        stage("    prompt: One.\n    renamed_from: two\n").replace("end: true", "end: true, renamed_from: two"),
+        stage("    prompt: One.\n    renamed_from: two\n").replace("end: true", "end: true, renamed_from: three"),
+    ),
     "no-stages": ("anywhere: [{when: x, to: y}]\n", "anywhere: []\n"),
     "no-such-stage": (ways("      - {otherwise: by}\n"), ways("      - {otherwise: bye}\n")),
     "stage-misspelled": (
@@ -197,7 +209,8 @@ CASES: dict[str, tuple[str, str]] = {
     # turns and limits
     "smart-turn-unused": (
         "stt: {turn_detection: assemblyai}\nturns: {smart_turn: true}\n",
-        "stt: {turn_detection: assemblyai}\nturns: {smart_turn: false}\n",
+        "stt: {turn_detection: assemblyai}\nturns: {smart_turn: true}\n"
+        + stage("    prompt: One.\n    stt: {turn_detection: pipecat}\n"),
     ),
     "smart-turn-slowed": (
         "turns: {vad: {stop_secs: 1}}\n",

@@ -14,11 +14,10 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from pipecat.frames.frames import Frame, LLMFullResponseStartFrame, TTSStoppedFrame
+from pipecat.frames.frames import Frame, LLMFullResponseStartFrame, TTSSpeakFrame, TTSStoppedFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.tts_service import TextAggregationMode
-from pipecat.utils.context.aggregated_frame_sequencer import AggregatedFrameSequencer
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code
 from pipecat.utils.text.skip_tags_aggregator import SkipTagsAggregator
 
@@ -35,7 +34,8 @@ class CartesiaVoice(CartesiaTTSService):
     _made_otherwise = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        if self._made_otherwise and isinstance(frame, LLMFullResponseStartFrame) and not self.get_audio_contexts():
+        alone = isinstance(frame, TTSSpeakFrame) and not self._turn_context_id
+        if self._made_otherwise and (alone or isinstance(frame, LLMFullResponseStartFrame)):
             self._make_again()
         await super().process_frame(frame, direction)
 
@@ -45,7 +45,8 @@ class CartesiaVoice(CartesiaTTSService):
         return changed
 
     def _make_again(self) -> None:
-        """What Pipecat 1.14's constructors make of the two. While something is still being spoken it would lose its words."""
+        """What Pipecat 1.14's constructors make of the two. An answer begins, so no text waits to be cut; of what is still
+        being spoken the sequencer keeps the words."""
         self._made_otherwise = False
         mode, delay = self._settings.extra.get(MODE), self._settings.extra.get(DELAY)
         self._text_aggregation_mode = TextAggregationMode(mode or TextAggregationMode.SENTENCE)
@@ -54,7 +55,7 @@ class CartesiaVoice(CartesiaTTSService):
             aggregation_type=self._text_aggregation_mode,
             language=self._text_aggregator.language,
         )
-        self._aggregated_frame_sequencer = AggregatedFrameSequencer(name=str(self), streaming=self._is_streaming_tokens)
+        self._aggregated_frame_sequencer._streaming = self._is_streaming_tokens
         self._max_buffer_delay_ms = 0 if delay is None and not self._is_streaming_tokens else delay
 
     def _get_websocket(self) -> Any:

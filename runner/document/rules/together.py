@@ -31,7 +31,7 @@ def _unknown_voice(agent: Agent) -> Iterator[Hit]:
 
 
 def _own_turns(agent: Agent) -> Iterator[Hit]:
-    if agent.turn_detection == "assemblyai":
+    if "pipecat" not in agent.turn_detections:
         turns = group_of(agent.data.get("turns"))
         for name in ("start", "stop"):
             if name in turns:

@@ -13,13 +13,13 @@ def _turns(agent: Agent) -> Group:
 
 
 def _smart_turn_unused(agent: Agent) -> Iterator[Hit]:
-    if agent.turn_detection == "assemblyai" and _turns(agent).get("smart_turn") not in (None, False):
+    if "pipecat" not in agent.turn_detections and _turns(agent).get("smart_turn") not in (None, False):
         yield Hit(("turns", "smart_turn"))
 
 
 def _smart_turn_slowed(agent: Agent) -> Iterator[Hit]:
     stop = number_of(group_of(_turns(agent).get("vad")).get("stop_secs"))
-    smart = _turns(agent).get("smart_turn", True) is not False and agent.turn_detection == "pipecat"
+    smart = _turns(agent).get("smart_turn", True) is not False and "pipecat" in agent.turn_detections
     if smart and stop is not None and stop >= 0.8:
         yield Hit(("turns", "vad", "stop_secs"), {"stop": f"{stop:g}"}, "value")
 
@@ -28,7 +28,7 @@ def _idle_too_soon(agent: Agent) -> Iterator[Hit]:
     smart = _turns(agent).get("smart_turn", True)
     wait = number_of(group_of(smart).get("stop_secs", 3.0)) if smart is not False else None
     after = number_of(group_of(_turns(agent).get("idle")).get("after"))
-    if wait is not None and after is not None and agent.turn_detection == "pipecat" and after <= wait:
+    if wait is not None and after is not None and "pipecat" in agent.turn_detections and after <= wait:
         yield Hit(("turns", "idle", "after"), {"after": f"{after:g}", "wait": f"{wait:g}"}, "value")
 
 
@@ -68,7 +68,7 @@ def _mute_without_greeting(agent: Agent) -> Iterator[Hit]:
 def _pause_unused(agent: Agent) -> Iterator[Hit]:
     turns = _turns(agent)
     by_silence = turns.get("stop") == "speech_timeout" or turns.get("smart_turn") is False
-    if "speech_timeout" in turns and (agent.turn_detection == "assemblyai" or not by_silence):
+    if "speech_timeout" in turns and ("pipecat" not in agent.turn_detections or not by_silence):
         yield Hit(("turns", "speech_timeout"))
     elif turns.get("stop") == "speech_timeout" and turns.get("smart_turn") not in (None, False):
         yield Hit(("turns", "smart_turn"))

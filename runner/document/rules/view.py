@@ -63,10 +63,12 @@ class Agent:
         """Every `stt` of the file that is AssemblyAI."""
         return self.services("stt")
 
-    @property
-    def turn_detection(self) -> str:
-        """Who decides that the caller has finished: `pipecat` or `assemblyai`."""
-        return str(group_of(self.data.get("stt")).get("turn_detection", "pipecat"))
+    @cached_property
+    def turn_detections(self) -> set[str]:
+        """Who decides, at some time or other, that the caller has finished: `pipecat`, `assemblyai`."""
+        whole = group_of(self.data.get("stt")).get("turn_detection", "pipecat")
+        stages = (group_of(stage.get("stt")).get("turn_detection") for stage in self.stages.values())
+        return {str(name) for name in (whole, *stages) if name}
 
     @cached_property
     def texts(self) -> list[tuple[Where, str, Schema]]:
