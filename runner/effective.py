@@ -165,6 +165,16 @@ def change(before: Effective | None, after: Effective) -> Change:
     return Change(tuple(found))
 
 
+def held_after(held: Effective, now: Effective) -> Effective:
+    """What the parts of a running call hold once `now` was told to them: `now`, but for a service that another provider takes
+    over with the next call; that one keeps what it held."""
+    services = {
+        part: now.service(part) if now.service(part).provider == held.service(part).provider else held.service(part)
+        for part in PARTS
+    }
+    return replace(now, **services)
+
+
 def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
     """What a save changed, for the person who saved: every field of the agent and of its stages, and when each is heard.
 

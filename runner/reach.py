@@ -12,7 +12,7 @@ from typing import cast
 
 from runner.catalog import NEW_CONNECTION, PARTS, PROVIDERS, STILL_MEANT_HERE, Part
 from runner.definition import AgentDefinition, Setting, Stage
-from runner.effective import Effective, FieldChange, change, effective, file_changes
+from runner.effective import Effective, FieldChange, change, effective, file_changes, held_after
 from runner.following import Following, follow, with_new_names
 from runner.prompts import render
 from runner.wording import joined, moment, short_name
@@ -44,6 +44,7 @@ class Place:
     seconds: how long it has lasted since it began.
     local:   the parts that run on this machine.
     built:   the providers it was built with, which it keeps.
+    held:    what its parts hold where a save named another provider; None for what its version says.
     """
 
     agent: AgentDefinition
@@ -53,6 +54,7 @@ class Place:
     seconds: float = 0.0
     local: frozenset[Part] = frozenset()
     built: Mapping[Part, str] = field(default_factory=dict[Part, str])
+    held: Effective | None = None
 
 
 def reach(place: Place, after: AgentDefinition) -> tuple[str, ...]:
@@ -98,13 +100,13 @@ class _Told:
 def _here(place: Place, going: Following, after: AgentDefinition) -> Iterator[tuple[str, str]]:
     """What differs in the stage the call is in."""
     before, now = effective(place.agent, place.stage), effective(going.agent, going.stage)
-    found = change(before, now)
+    found = change(held_after(place.held, before) if place.held else before, now)
     other = {part for part in PARTS if found.touches(f"{part}.provider")}
     for one in found.fields:
         part, _, name = one.path.partition(".")
         if part in PARTS and part in other and name != "provider":
             continue
-        if _follows_by_itself(one, place, going):
+        if _follows_by_itself(one, place, going) or _is_no_news(one, place, going):
             continue
         if one.path == "next":
             yield from _ways(place, going, after)
@@ -154,6 +156,16 @@ def _follows_by_itself(one: FieldChange, place: Place, going: Following) -> bool
     if one.path == "turns.vad.stop_secs":
         return place.agent.turns.vad.stop_secs == going.agent.turns.vad.stop_secs
     return False
+
+
+def _is_no_news(one: FieldChange, place: Place, going: Following) -> bool:
+    """What waits for the next call since an earlier save."""
+    part, _, name = one.path.partition(".")
+    return (
+        part in PARTS
+        and name in ("provider", "endpoint")
+        and getattr(getattr(place.agent, part), name) == getattr(getattr(going.agent, part), name)
+    )
 
 
 def _written(agent: AgentDefinition, stage: str | None, part: str, name: str) -> tuple[object, object]:

@@ -16,7 +16,7 @@ from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part
 from runner.compiler import services
 from runner.definition import AgentDefinition, Only, Service, Setting, Stage, Transition
 from runner.document.load import load
-from runner.effective import Change, Dictation, Effective, change, effective, file_changes
+from runner.effective import Change, Dictation, Effective, change, effective, file_changes, held_after
 from tests.running import PROJECT
 
 AGENTS = [
@@ -253,3 +253,17 @@ def test_what_is_taken_out_of_the_file_rests_in_running_calls(
 def test_what_still_counts_on_this_machine_is_a_setting() -> None:
     for (part, _), provider in PROVIDERS.items():
         assert provider.fields.keys() >= STILL_MEANT_HERE[part]
+
+
+def test_service_that_another_takes_over_with_the_next_call_keeps_what_it_holds_and_goes_on_from_there() -> None:
+    first, other, back = (
+        effective(agent_with("stt", {"keyterms": ("RMA",)}), None),
+        effective(replace(agent_with(), stt=Service("deepgram", {"model": "nova-3"})), None),
+        effective(agent_with("stt", {"keyterms": ("RMA", "refund")}), None),
+    )
+    held = held_after(first, other)
+    assert held.stt == first.stt
+    assert held.llm == other.llm
+    assert change(first, other).of("stt") == {}
+    assert change(held, back).of("stt") == {"keyterms": ("RMA", "refund")}
+    assert held_after(held, back) == back

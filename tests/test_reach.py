@@ -10,6 +10,7 @@ import pytest
 
 from runner.definition import AgentDefinition
 from runner.document.load import load
+from runner.effective import effective, held_after
 from runner.following import follow, renames
 from runner.reach import Place, reach
 from tests.running import PROJECT
@@ -198,3 +199,12 @@ def test_every_example_can_become_every_other() -> None:
             assert all(said), said
             if before is after:
                 assert said == ()
+
+
+def test_provider_that_comes_back_is_told_from_what_the_call_still_holds() -> None:
+    deepgram = agent(SHOP.replace("stt: {keyterms: [RMA]}", "stt: {provider: deepgram}"))
+    back = agent(SHOP.replace("[RMA]", "[RMA, refund]"))
+    begun = effective(OLD, "start")
+    place = Place(deepgram, "start", built={"stt": "assemblyai"}, held=held_after(begun, effective(deepgram, "start")))
+    assert "keyterms at once" in reach(place, back)
+    assert reach(place, deepgram) == ()

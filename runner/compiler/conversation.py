@@ -18,7 +18,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMes
 from runner.compiler.likely import likely
 from runner.compiler.stages import END, ENTER, StageFlow, functions_of, node, way_of_last_resort
 from runner.definition import BACK, AgentDefinition, Transition
-from runner.effective import Change, Effective, change, effective
+from runner.effective import Change, Effective, change, effective, held_after
 from runner.events import AgentVersion, CallerSaid, Listener, StageEntered
 from runner.following import follow
 
@@ -54,7 +54,7 @@ class Conversation:
         self._version = version
         self._listener = listener
         self._choose = choose
-        self._now = effective(agent, agent.first_stage)
+        self._now = self._held = effective(agent, agent.first_stage)
         self._visited: list[str] = []
         self._renamed: dict[str, str] = {}
         self._kept: str | None = None
@@ -68,6 +68,11 @@ class Conversation:
     def now(self) -> Effective:
         """What the call is set to at this moment."""
         return self._now
+
+    @property
+    def held(self) -> Effective:
+        """What the parts of the call hold: like `now`, but with a service's last settings where a save names another one."""
+        return self._held
 
     @property
     def begun(self) -> bool:
@@ -155,7 +160,7 @@ class Conversation:
             return
         flow, parts = self._attached()
         coming = effective(self._agent, self._target(way))
-        changed = change(self._now, coming)
+        changed = change(self._held, coming)
         if coming.say is not None:
             await parts.say_ahead(coming.say, changed, coming)
         elif coming.asks:
@@ -189,9 +194,10 @@ class Conversation:
                 self._kept = stage if going.fate == "removed" else None
                 self._renamed = {was: going.names.get(to, to) for was, to in self._renamed.items()} | dict(going.names)
                 self._visited = [name for was in self._visited if (name := self._renamed.get(was, was)) in agent.stages]
-            before, now = self._now, effective(held, stage)
-            changed = change(before, now)
-            self._agent, self._version, self._now = held, version, now
+            now = effective(held, stage)
+            changed = change(self._held, now)
+            self._agent, self._version = held, version
+            self._now, self._held = now, held_after(self._held, now)
             flow, parts = self._attached()
             await parts.apply(changed, now)
             flow.set_global_functions(self._anywhere())
@@ -268,7 +274,8 @@ class Conversation:
         if not opening:
             if before.stage is not None and before.stage != self._kept:
                 self._visited.append(before.stage)
-            await parts.apply(change(before, now), now)
+            changed, self._held = change(self._held, now), held_after(self._held, now)
+            await parts.apply(changed, now)
             if self._kept not in (None, stage):
                 stages = {name: one for name, one in self._agent.stages.items() if name != self._kept}
                 self._agent, self._kept = replace(self._agent, stages=stages), None

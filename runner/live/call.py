@@ -169,6 +169,7 @@ class Call:
             seconds=0.0 if began is None else asyncio.get_running_loop().time() - began,
             local=frozenset(part for part, what in local.items() if what),
             built=parts.providers,
+            held=conversation.held,
         )
         return reach(place, agent)
 
