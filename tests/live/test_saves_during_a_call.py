@@ -83,7 +83,7 @@ BAD: list[str | bytes] = [
     "prompt: You are {{{{ nobody }}}}, number {n}.\n",
     "prompt:\n  file: nowhere{n}.md\n",
     "prompt: You are number {n}.\nname: shop\nname: shop\n",
-    "",
+    "# Nothing but number {n}.\n",
     bytes(range(256)) * 8,
 ]
 
@@ -103,9 +103,9 @@ class Desk:
         self._save(shape.format(n=f"{number:04}", m=number % 10).encode())
 
     def bad(self, number: int) -> None:
-        """Save a text with something wrong."""
+        """Save a text with something wrong, another one each time: the same text once more is no news."""
         shape = self.chance.choice(BAD)
-        self._save(shape if isinstance(shape, bytes) else shape.format(n=f"{number:04}").encode())
+        self._save(shape + str(number).encode() if isinstance(shape, bytes) else shape.format(n=f"{number:04}").encode())
 
     def _save(self, content: bytes) -> None:
         way = self.chance.choice(WAYS)

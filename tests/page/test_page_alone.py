@@ -227,6 +227,7 @@ async def test_call_may_keep_its_version(opened: Opener) -> None:
     await page.fill("#say", "Hello")
     await page.press("#say", "Enter")
     await expect(page.locator("#keep-version")).to_be_disabled()
+    await expect(page.locator("#state")).to_have_attribute("data-state", "connected")
     assert script.queries[-1]["pin"] == "1"
 
 

@@ -124,5 +124,5 @@ def test_ear_of_another_provider_waits_while_the_caller_dictates() -> None:
         Path("agent.yaml"), text=text.replace("    prompt: Ask.\n", "    prompt: Ask.\n    listen_for: email\n")
     )
     assert loaded.definition, [problem.message for problem in loaded.problems]
-    assert effective(loaded.definition, "ask").turns.vad.stop_secs == 1.2
+    assert effective(loaded.definition, "ask").turns.vad.stop_secs == 2.0
     assert effective(loaded.definition, "done").turns.vad.stop_secs == 0.2
