@@ -174,6 +174,19 @@ def test_live_never_parses() -> None:
             assert not {found.module.partition(".")[0] for found in imports(file)} & {"yaml", "jsonschema", "jinja2"}
 
 
+def test_settings_of_running_services_change_in_few_places_only() -> None:
+    frames = {"STTUpdateSettingsFrame", "LLMUpdateSettingsFrame", "TTSUpdateSettingsFrame", "VADParamsUpdateFrame"}
+    frames |= {"UserIdleTimeoutUpdateFrame", "LLMSetToolsFrame", "LLMMessagesUpdateFrame"}
+    made_in = {
+        str(file.relative_to(HOUSE))
+        for file in FILES
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in frames
+    }
+    ours = {"compiler/stages.py", "compiler/turn_taking.py", "compiler/pipeline.py"}
+    assert not {file for file in made_in - ours if not file.startswith("compiler/services/")}
+
+
 def test_nothing_is_called_what_says_nothing() -> None:
     said_nothing = {"utils", "util", "helpers", "helper", "core", "base", "manager", "common", "misc"}
     folders = {file.parent for file in FILES}

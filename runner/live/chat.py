@@ -15,10 +15,10 @@ from typing import Any
 from runner.environment import Environment
 from runner.events import AgentSaid, AgentVersion, CallEnded, CallerSaid, Event, StageEntered, Trouble
 from runner.live.call import Call
+from runner.live.carriers.typed import TypedCarrier
 from runner.live.handover import hand_over, plan
 from runner.live.reload import Agents, Saved
 from runner.live.switchboard import Switchboard
-from runner.live.typed import TypedCarrier
 from runner.live.watch import Watcher
 from runner.problem import print_problems
 from runner.selection import Mode

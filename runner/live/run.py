@@ -224,7 +224,7 @@ class _House:
     async def _daily_call(self, stop: asyncio.Event) -> Awaitable[None] | None:
         if not (self._options.daily or self._options.room):
             return None
-        from runner.live.daily_room import join
+        from runner.live.carriers.daily_room import join
 
         agent: LiveAgent = next(iter(self._agents))
         return await join(

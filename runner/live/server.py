@@ -29,7 +29,7 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPI
 
 from runner.live.access import Access
 from runner.live.call import Call
-from runner.live.client_sound import ClientSerializer
+from runner.live.carriers.client_sound import ClientSerializer
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
 from runner.problem import short_path

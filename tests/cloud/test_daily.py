@@ -22,10 +22,10 @@ from pipecat.transports.daily.transport import DailyParams, DailyTransportClient
 from runner.document.load import load
 from runner.environment import Environment
 from runner.events import AgentSaid, CallEnded, Event
-from runner.live import daily_room
 from runner.live.call import Call
-from runner.live.daily_room import DailyKeyMissing, DailyRefused, create_room, join
-from runner.live.daily_transport import RoomTransport
+from runner.live.carriers import daily_room
+from runner.live.carriers.daily_room import DailyKeyMissing, DailyRefused, create_room, join
+from runner.live.carriers.daily_transport import RoomTransport
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
 from runner.terminal import Terminal

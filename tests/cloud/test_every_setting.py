@@ -29,7 +29,7 @@ from runner.compiler.turn_taking import TurnTaking
 from runner.definition import AgentDefinition
 from runner.document.load import load
 from runner.effective import Effective, change, effective
-from runner.live.daily_room import create_room
+from runner.live.carriers.daily_room import create_room
 from runner.problem import Problem
 from tests.caller import Caller
 from tests.cloud.vendors import KEYS, Vendors

@@ -16,8 +16,8 @@ from runner.definition import AgentDefinition
 from runner.document.load import load
 from runner.events import AgentVersion, Event
 from runner.live.call import Call
+from runner.live.carriers.typed import TypedCarrier
 from runner.live.reload import Agents, reader
-from runner.live.typed import TypedCarrier
 from tests.caller import Caller
 from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
 from tests.emulators import OpenAIEmulator

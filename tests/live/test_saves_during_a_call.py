@@ -105,7 +105,9 @@ class Desk:
     def bad(self, number: int) -> None:
         """Save a text with something wrong, another one each time: the same text once more is no news."""
         shape = self.chance.choice(BAD)
-        self._save(shape + str(number).encode() if isinstance(shape, bytes) else shape.format(n=f"{number:04}").encode())
+        self._save(
+            shape + str(number).encode() if isinstance(shape, bytes) else shape.format(n=f"{number:04}").encode()
+        )
 
     def _save(self, content: bytes) -> None:
         way = self.chance.choice(WAYS)

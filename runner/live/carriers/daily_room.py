@@ -21,7 +21,7 @@ from pipecat.transports.daily.utils import (
 
 from runner.catalog import DAILY_KEY
 from runner.definition import Daily
-from runner.live.daily_transport import RoomTransport
+from runner.live.carriers.daily_transport import RoomTransport
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
 from runner.terminal import Terminal
