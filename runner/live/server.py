@@ -28,10 +28,12 @@ from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 
 from runner.live.access import Access
+from runner.live.admission import Admission
 from runner.live.call import Call
 from runner.live.carriers.client_sound import ClientSerializer
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
+from runner.live.turned_away import answer_who_is_not_admitted
 from runner.problem import short_path
 
 _PAGE = Path(__file__).resolve().parent.parent / "page" / "static"
@@ -86,6 +88,7 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
     app = FastAPI(title="runner", docs_url=None, redoc_url=None, openapi_url=None)
     webrtc = SmallWebRTCRequestHandler()
     app.state.webrtc = webrtc
+    answer_who_is_not_admitted(app)
 
     @app.middleware("http")
     async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -117,9 +120,9 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
     async def health() -> dict[str, Any]:
         calls = switchboard.calls
         return {
-            "status": "ok",
+            "status": "draining" if switchboard.gate.draining else "ok",
             "calls": len(calls),
-            "limit": None,
+            "limit": switchboard.gate.limit,
             "agents": [
                 {"name": a.name, "version": a.version, "calls": sum(c.agent_name == a.name for c in calls)}
                 for a in agents
@@ -156,14 +159,18 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
         if pinned is None:
             raise HTTPException(422, _PIN_TAKES)
 
-        async def connected(connection: SmallWebRTCConnection) -> None:
-            transport = SmallWebRTCTransport(
-                webrtc_connection=connection,
-                params=TransportParams(audio_in_enabled=True, audio_out_enabled=True),
-            )
-            await _take_call(switchboard, agent, transport, "web", pinned=pinned)
+        with contextlib.ExitStack() as stack:
+            goes_on = wanted.pc_id in webrtc._pcs_map  # pyright: ignore[reportPrivateUsage]  # a call that runs (1.14)
+            admission = None if goes_on else stack.enter_context(switchboard.admit())
 
-        return await webrtc.handle_web_request(wanted, connected)
+            async def connected(connection: SmallWebRTCConnection) -> None:
+                transport = SmallWebRTCTransport(
+                    webrtc_connection=connection,
+                    params=TransportParams(audio_in_enabled=True, audio_out_enabled=True),
+                )
+                await _take_call(switchboard, agent, transport, "web", pinned=pinned, admission=admission)
+
+            return await webrtc.handle_web_request(wanted, connected)
 
     @app.patch("/api/offer")
     async def candidates(request: Request) -> dict[str, str]:
@@ -186,17 +193,18 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
                 JSONResponse({"detail": why}, status_code=422 if agent and not refusal else 403)
             )
             return
-        await socket.accept()
-        transport = FastAPIWebsocketTransport(
-            websocket=socket,
-            params=FastAPIWebsocketParams(
-                audio_in_enabled=True,
-                audio_out_enabled=True,
-                serializer=ClientSerializer(),
-                allowed_origins=[],
-            ),
-        )
-        call = await _take_call(switchboard, agent, transport, "websocket", pinned=pinned)
+        with switchboard.admit() as admission:
+            await socket.accept()
+            transport = FastAPIWebsocketTransport(
+                websocket=socket,
+                params=FastAPIWebsocketParams(
+                    audio_in_enabled=True,
+                    audio_out_enabled=True,
+                    serializer=ClientSerializer(),
+                    allowed_origins=[],
+                ),
+            )
+            call = await _take_call(switchboard, agent, transport, "websocket", pinned=pinned, admission=admission)
         await call.over()
 
     return app
@@ -225,8 +233,16 @@ def describe(agent: LiveAgent, switchboard: Switchboard) -> dict[str, Any]:
     }
 
 
-async def _take_call(switchboard: Switchboard, agent: LiveAgent, transport: Any, carrier: str, *, pinned: bool) -> Call:
-    call = await switchboard.place(agent, transport, carrier, pinned=pinned)
+async def _take_call(
+    switchboard: Switchboard,
+    agent: LiveAgent,
+    transport: Any,
+    carrier: str,
+    *,
+    pinned: bool,
+    admission: Admission | None,
+) -> Call:
+    call = await switchboard.place(agent, transport, carrier, pinned=pinned, admission=admission)
     call.await_caller(_NOBODY_CAME_SECS)
 
     @call.worker.rtvi.event_handler("on_client_ready")

@@ -15,6 +15,7 @@ from runner.compiler.services import Here, generic, openai
 from runner.definition import AgentDefinition
 from runner.environment import Environment
 from runner.events import Event
+from runner.live.admission import Admission, Gate
 from runner.live.call import Call
 from runner.live.reload import LiveAgent
 from runner.selection import Choice, Mode, choose_services
@@ -31,9 +32,11 @@ class Switchboard:
 
     mode: `auto`, `cloud` or `local` (DESIGN: two ways to run).
     on_event: told of everything that happens in any call.
+    limit: how many calls at once, None for any number.
     """
 
-    def __init__(self, mode: Mode, environment: Environment, on_event: OnEvent) -> None:
+    def __init__(self, mode: Mode, environment: Environment, on_event: OnEvent, *, limit: int | None = None) -> None:
+        self.gate = Gate(limit)
         self._mode: Mode = mode
         self._environment = environment
         self._on_event = on_event
@@ -42,6 +45,14 @@ class Switchboard:
         self._calls: set[Call] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._preparing = asyncio.Lock()
+
+    def admit(self) -> Admission:
+        """A place for a call, before anything is made for it: `with switchboard.admit() as admission: ...`.
+
+        Raises:
+            NotAdmitted: the limit is reached, or no new calls are taken. A route lets it through: it answers 503.
+        """
+        return self.gate.admit()
 
     @property
     def calls(self) -> frozenset[Call]:
@@ -90,8 +101,24 @@ class Switchboard:
         *,
         writer: Writer | None = None,
         pinned: bool = False,
+        admission: Admission | None = None,
     ) -> Call:
-        """Make a call with the agent's version of now and run it in the background. pinned: no save changes it."""
+        """Make a call with the agent's version of now and run it in the background. pinned: no save changes it.
+
+        admission: the place it was given by `admit`; without one it is taken here.
+
+        Raises:
+            NotAdmitted: there is no place.
+        """
+        with admission or self.admit() as place:
+            call, work = await self._make(agent, carrier, carrier_name, writer, pinned)
+            place.use()
+            work.add_done_callback(lambda _: place.give_back())
+        return call
+
+    async def _make(
+        self, agent: LiveAgent, carrier: Carrier, carrier_name: str, writer: Writer | None, pinned: bool
+    ) -> tuple[Call, asyncio.Task[None]]:
         while True:
             prepared = agent.definition
             await self.prepare([prepared], spoken=writer is None)
@@ -124,7 +151,7 @@ class Switchboard:
         task = asyncio.create_task(call.run())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return call
+        return call, task
 
     async def close(self, reason: str) -> None:
         """End every call politely and stop what was started."""
