@@ -350,6 +350,7 @@ LONG = "Hello. " + "This greeting goes on and on while somebody at the terminal 
 
 
 @pytest.mark.parametrize(("how", "greeting"), [(signal.SIGINT, LONG), (signal.SIGTERM, "Hello.")])
+@pytest.mark.alone
 def test_ctrl_c_ends_a_web_call(tmp_path: Path, how: int, greeting: str) -> None:
     file = agent(tmp_path, GOOD.replace("Hello.", greeting))
     assert within_a_second(lambda: asyncio.run(_web_call_stopped(file, how)))

@@ -48,6 +48,7 @@ async def cut_in(caller: Caller, vendors: Vendors, words: str, *, after: float) 
     return said.began, said.ended, cancelled, last
 
 
+@pytest.mark.alone
 async def test_voice_is_cancelled_within_300_ms_of_the_first_voiced_frame(call: Call, vendors: Vendors) -> None:
     vendors.voice.real_time_factor = 0.9
     vendors.mind.answer = lambda body: STORY

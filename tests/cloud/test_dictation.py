@@ -112,6 +112,7 @@ async def test_an_unfinished_address_is_waited_for(mode: str, call: Call, vendor
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.alone
 async def test_the_stage_after_a_dictation_answers_as_fast_as_the_one_before(
     mode: str, call: Call, vendors: Vendors
 ) -> None:

@@ -17,6 +17,7 @@ from tests.emulators import AssemblyAIEmulator
 from tests.emulators.line import line
 
 
+@pytest.mark.alone
 async def test_nothing_is_lost_doubled_or_held_up_whatever_the_vendor_takes() -> None:
     """All nine pairs of waiting times at once, 80 changes each."""
     quiet, _ = await run(0.02, 0.0, 0)
@@ -30,6 +31,7 @@ async def test_nothing_is_lost_doubled_or_held_up_whatever_the_vendor_takes() ->
     assert min(used) > 1, "the sound really went over"
 
 
+@pytest.mark.alone
 async def test_two_hundred_stages_and_two_hundred_saves_with_a_vendor_that_never_says_goodbye() -> None:
     cost, caller = await run(None, 0.15, 400)
     assert (cost.lost, cost.doubled, cost.in_order) == (0, 0, True)
