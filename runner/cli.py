@@ -243,6 +243,7 @@ def _live(work: Work, files: Sequence[Path], options: argparse.Namespace, *, nee
     from runner.environment import Environment
     from runner.live.reload import Agents, reader
     from runner.logs import set_up
+    from runner.problem import Mendable
     from runner.selection import why_not
 
     environment = Environment(files)
@@ -258,17 +259,9 @@ def _live(work: Work, files: Sequence[Path], options: argparse.Namespace, *, nee
 
     try:
         return asyncio.run(work(agents, environment))
-    except Exception as error:
-        match type(error).__name__:
-            case "CannotListen":
-                other = getattr(error, "other_port", None)
-                print(f"{error}\n  runner {options.agent} --port {other}" if other else error, file=sys.stderr)
-            case "DailyKeyMissing":
-                print("A Daily room needs DAILY_API_KEY in the environment or in .env.", file=sys.stderr)
-            case "ModelError" | "WeightsError" | "DailyRefused":
-                print(error, file=sys.stderr)
-            case _:
-                raise
+    except Mendable as error:
+        better = error.with_options
+        print(f"{error}\n  runner {options.agent} {better}" if better else error, file=sys.stderr)
         return 1
 
 

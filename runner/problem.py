@@ -1,4 +1,4 @@
-"""A problem in a file and how it is printed.
+"""A problem in a file and how it is printed, and what else a person can mend.
 
 Every complaint about what a person wrote is a `Problem`; nothing else in the house writes such sentences to the screen.
 """
@@ -12,6 +12,20 @@ from pathlib import Path
 from typing import Literal
 
 Severity = Literal["error", "warning"]
+
+
+class Mendable(Exception):
+    """Why a command cannot go on, where a person can mend it: the command line prints its text and ends with exit code 1.
+
+    Everything that is raised and is not one of these is a fault of ours. Light on purpose: the heavy rooms' errors are known
+    without importing those rooms.
+
+    with_options: what to add to the command line so that it works, "" when that would not help.
+    """
+
+    def __init__(self, why: str, *, with_options: str = "") -> None:
+        super().__init__(why)
+        self.with_options = with_options
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ ROOMS = {
         without="os sys io pathlib socket subprocess threading shutil tempfile",
     ),
     "local": room(
-        "definition",
+        *("definition", "problem"),
         packages="pipecat loguru numpy soxr faster_whisper hibari onnxruntime tokenizers xllamacpp httpx",
     ),
     "live": room(

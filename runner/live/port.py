@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import socket
 
+from runner.problem import Mendable
 
-class CannotListen(Exception):
+
+class CannotListen(Mendable):
     """The page cannot be offered at this address. other_port: worth a try, None when another port would not help."""
 
     def __init__(self, why: str, other_port: int | None) -> None:
-        super().__init__(why)
+        super().__init__(why, with_options=f"--port {other_port}" if other_port else "")
         self.other_port = other_port
 
 

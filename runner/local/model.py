@@ -18,6 +18,7 @@ import httpx
 from loguru import logger
 
 from runner.local.weights import SMOLLM2
+from runner.problem import Mendable
 
 OLLAMA = "http://127.0.0.1:11434"
 
@@ -35,7 +36,7 @@ minute."""
 CHILD = Path(__file__).with_name("answering.py")
 
 
-class ModelError(RuntimeError):
+class ModelError(Mendable):
     """No model could be started. The message is for the person at the terminal."""
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from runner.problem import Mendable
 
-class WeightsError(RuntimeError):
+
+class WeightsError(Mendable):
     """Weights that cannot be used. The message is for the person at the terminal."""
 
 

@@ -24,6 +24,7 @@ from runner.definition import Daily
 from runner.live.carriers.daily_transport import RoomTransport
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
+from runner.problem import Mendable
 from runner.terminal import Terminal
 
 API_URL = "https://api.daily.co/v1"
@@ -36,11 +37,14 @@ _PATIENCE_SECS = 10.0
 """How long Daily may take to let the agent in before the person who waits is told. Its client keeps trying without a word."""
 
 
-class DailyKeyMissing(Exception):
+class DailyKeyMissing(Mendable):
     """A room was to be created without DAILY_API_KEY."""
 
+    def __init__(self) -> None:
+        super().__init__(f"A Daily room needs {DAILY_KEY} in the environment or in .env.")
 
-class DailyRefused(Exception):
+
+class DailyRefused(Mendable):
     """No room was made; the text says why, with Daily's own words."""
 
 
