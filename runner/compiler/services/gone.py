@@ -1,31 +1,56 @@
-"""What a service tells about itself when a call suffers from it, beside the errors that only tell.
+"""A service that does not come back in this call: refused for good, or tried again until there was no sense in it.
 
-Comes in: a service that gave up. Goes out: an `ErrorFrame` that travels upstream like every other. A part with a service to
-fall back to takes it before it reaches the end of the pipeline; what does reach it is acted upon by `live.lifeline`.
+Comes in: one of Pipecat's services, or its switcher over several. Goes out: `ServiceGone`, once for each time it goes. What a
+call does then (say so, end) is not decided here.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pipecat.frames.frames import ErrorFrame
+from pipecat.processors.frame_processor import FrameProcessor
 
 from runner.catalog import Part
 
+_ERROR_FOLLOWS_SECS = 0.05
+"""Pipecat 1.14 tells that a service is unusable just before the error that made it so."""
 
-@dataclass
-class ServiceGone(ErrorFrame):
-    """`part` does not work any more in this call, and waiting does not help: a refused key, an account that is used up, a
-    connection that does not come back. `error` is the vendor's own sentence."""
 
-    part: Part = "stt"
+@dataclass(frozen=True, slots=True)
+class ServiceGone:
+    """part: which of the three. error: the last that was said about it; `troubles.sentence` makes plain words of it."""
+
+    part: Part
+    error: ErrorFrame | None
 
     @property
     def why(self) -> str:
-        return self.error
+        """The vendor's words, as they came."""
+        return self.error.error if self.error else "it stopped working"
 
 
-@dataclass
-class AnswerLost(ErrorFrame):
-    """What the agent wanted to say was not heard, or not to its end, and nothing more will come of it by itself. The service
-    works, or may work again with the next turn. `error` is the vendor's own sentence, or what was waited for in vain."""
+def tell_when_gone(part: Part, service: FrameProcessor, told: Callable[[ServiceGone], Awaitable[None]]) -> None:
+    """`told` is called when `service` cannot do its work any more in this call (Pipecat 1.14: `is_usable`), and again if it comes
+    back and goes another time.
+
+    service: an ear, a model or a voice, also of another provider; or a `ServiceSwitcher`, which is gone when its last one is.
+    """
+    last: list[ErrorFrame] = []
+
+    async def failed(_: FrameProcessor, error: ErrorFrame) -> None:
+        last[:] = [error]
+
+    async def changed(_: FrameProcessor, is_usable: bool) -> None:
+        if is_usable:
+            return
+        await asyncio.sleep(_ERROR_FOLLOWS_SECS)
+        if not service.is_usable:
+            await told(ServiceGone(part, last[0] if last else None))
+
+    members: list[FrameProcessor] = getattr(service, "services", None) or [service]
+    for member in members:
+        member.add_event_handler("on_error", failed)
+    service.add_event_handler("on_usable_changed", changed)
