@@ -26,6 +26,8 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.settings import LLMSettings
 
+from runner.compiler.services.openai_asking import Asking, close
+
 Params = dict[str, Any]
 """What goes into the body of one request."""
 
@@ -79,8 +81,8 @@ class _Answer:
     task: asyncio.Task[None] | None = None
 
 
-class LookingAhead(OpenAILLMService):
-    """Pipecat's service; without an `Ahead` on the frame it does nothing else than that."""
+class LookingAhead(Asking):
+    """The service with its limits; without an `Ahead` on the frame it does nothing else than that."""
 
     _wanted: Ahead | None = None
     _answer: _Answer | None = None
@@ -202,15 +204,13 @@ class LookingAhead(OpenAILLMService):
 
 
 async def _closing(stream: AsyncStream[ChatCompletionChunk]) -> AsyncIterator[ChatCompletionChunk]:
-    """The chunks of a stream that is closed when nobody wants more of them, its iterator first (as Pipecat 1.14 does)."""
+    """The chunks of a stream that is closed when nobody wants more of them."""
     chunks = aiter(stream)
     try:
         async for chunk in chunks:
             yield chunk
     finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
-        await stream.close()
+        await close(stream, chunks)
 
 
 def _called(chunk: ChatCompletionChunk) -> str:

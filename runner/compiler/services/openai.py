@@ -22,9 +22,8 @@ _OF_THE_CLIENT = tuple(name for name, field in _FIELDS.items() if not field.wire
 
 @dataclass
 class ModelSettings(OpenAILLMService.Settings):
-    """Pipecat's settings, and what belongs to the client: how often it tries again, and in whose name it asks. Pipecat 1.14
-    takes these when the service is made, and does nothing with `max_retries` (nor with `timeout`, which goes with each
-    request here)."""
+    """Pipecat's settings, and what belongs to the client: how often a request is tried again, and in whose name it is made.
+    Pipecat 1.14 takes these when the service is made, and does nothing with `max_retries` (nor with `timeout`)."""
 
     max_retries: int | types.NotGiven | None = field(default_factory=lambda: types.NOT_GIVEN)
     organization: str | types.NotGiven | None = field(default_factory=lambda: types.NOT_GIVEN)
@@ -49,13 +48,13 @@ class OpenAIModel(LookingAhead):
         return changed
 
     def _ask_for(self) -> None:
-        """From the next request on it is asked in this name, and tried again so often. What is not set is as the OpenAI
-        package has it by itself (it reads OPENAI_ORG_ID and OPENAI_PROJECT_ID)."""
+        """From the next request on it is asked in this name. What is not set is as the OpenAI package has it by itself (it
+        reads OPENAI_ORG_ID and OPENAI_PROJECT_ID). Trying again is `Asking`'s, never the package's."""
         for name in _OF_THE_CLIENT:
             if not types.is_given(getattr(self._settings, name)):
                 setattr(self._settings, name, None)
         given = {name: value for name in _OF_THE_CLIENT if (value := getattr(self._settings, name)) is not None}
-        self._client = self._by_itself.with_options(**given)
+        self._client = self._by_itself.with_options(**{**given, "max_retries": 0})
 
 
 def build(service: Service, *, key: str, prompt: str) -> OpenAIModel:
