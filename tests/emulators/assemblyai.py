@@ -1,12 +1,12 @@
-"""AssemblyAI's streaming v3 (`/v3/ws`) as Pipecat 1.14 meets it.
+"""AssemblyAI's streaming v3 (`/v3/ws`, `/v3/token`) as Pipecat 1.14 and runner's check of keys meet it.
 
 Comes in: a websocket with query parameters, audio frames and JSON messages. Goes out: Begin, SpeechStarted, Turn,
 Termination, or an Error frame and a close with the same code. As with the vendor, the upgrade succeeds first and
 refusals come after it.
 
 Sources: the vendor's documentation and SDK 1.8.2, and reports of live calls up to 2026-09-24. Not known and chosen
-here: a single frame below 50 ms is tolerated; ForceEndpoint without an open turn does nothing; `mode` in an update
-has no effect. Not emulated: closing after `inactivity_timeout`.
+here: what `/v3/token` says to a wrong key; a single frame below 50 ms is tolerated; ForceEndpoint without an open turn
+does nothing; `mode` in an update has no effect. Not emulated: closing after `inactivity_timeout`.
 """
 
 from __future__ import annotations
@@ -128,6 +128,7 @@ class AssemblyAIEmulator(Emulator):
         self.partial_ms = 300
         self.sessions: list[AssemblyAISession] = []
         self.handshakes = 0
+        self.tokens_asked: list[int] = []
         self._script: deque[tuple[str, ...]] = deque()
         self._refused_handshakes: Planned[int] = Planned()
         self._refused_sessions: Planned[tuple[int, str]] = Planned()
@@ -163,7 +164,20 @@ class AssemblyAIEmulator(Emulator):
         self._refused_updates.plan(text, times)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.get(self.path, self._serve)]
+        return [web.get(self.path, self._serve), web.get("/v3/token", self._give_token)]
+
+    async def _give_token(self, request: web.Request) -> web.Response:
+        """Answers with a temporary token; the status is kept in `tokens_asked`."""
+        key = request.headers.get("Authorization")
+        secs, longest = request.query.get("expires_in_seconds", ""), request.query.get("max_session_duration_seconds")
+        if not key or key.lower().startswith("bearer ") or (self.key is not None and key != self.key):
+            status, body = 401, {"error": "Unauthorized Connection: Invalid API key"}
+        elif not _is_between(secs, 1, 600) or (longest is not None and not _is_between(longest, 60, 10800)):
+            status, body = 422, {"error": "expires_in_seconds must be between 1 and 600"}
+        else:
+            status, body = 200, {"token": uuid.uuid4().hex, "expires_in_seconds": int(secs)}
+        self.tokens_asked.append(status)
+        return web.json_response(body, status=status)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.handshakes += 1
@@ -349,3 +363,7 @@ def _turn(session: AssemblyAISession, heard: Heard, *, formatted: bool) -> dict[
     if heard.is_end and configuration.flag("speaker_labels"):
         body |= {"speaker_label": "A", "speaker_confidence": 0.88}
     return body
+
+
+def _is_between(number: str, least: int, most: int) -> bool:
+    return number.isdecimal() and least <= int(number) <= most

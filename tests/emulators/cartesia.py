@@ -1,4 +1,4 @@
-"""Cartesia's speech socket (`/tts/websocket`) as Pipecat 1.14 meets it.
+"""Cartesia's speech socket (`/tts/websocket`) as Pipecat 1.14 meets it, and `/voices/ID` for the check of keys.
 
 Comes in: generation requests and cancels, many contexts on one socket. Goes out: chunk, timestamps, flush_done, done
 and error messages.
@@ -146,6 +146,7 @@ class CartesiaEmulator(Emulator):
         self.chunk_seconds = 0.1
         self.most_contexts: int | None = None
         self.sessions: list[CartesiaSession] = []
+        self.voices_asked: list[str] = []
         self._refused_handshakes: Planned[int] = Planned()
         self._failures: Planned[tuple[str, bool]] = Planned()
 
@@ -173,7 +174,19 @@ class CartesiaEmulator(Emulator):
         self._failures.plan((message, with_context), times)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.get(self.path, self._serve)]
+        return [web.get(self.path, self._serve), web.get("/voices/{id}", self._one_voice)]
+
+    async def _one_voice(self, request: web.Request) -> web.Response:
+        voice, version = request.match_info["id"], request.headers.get("Cartesia-Version", "")
+        self.voices_asked.append(voice)
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", version):
+            return _refused_by_http("Bad request", "Cartesia-Version is missing", "bad_request", 400)
+        if scheme != "Bearer" or not key or (self.key is not None and key != self.key):
+            return _refused_by_http("Unauthorized", "Invalid API key", "unauthorized", 401)
+        if self.voices is not None and voice not in self.voices:
+            return _refused_by_http("Voice not found", "voice.id is not known", "voice_not_found", 404)
+        return web.json_response({"id": voice, "name": "Katie", "language": "en", "is_public": True})
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if status := self._refused_handshakes.take():
@@ -314,6 +327,11 @@ def error_body(title: str, message: str, context_id: str | None, code: str, stat
     body: dict[str, Any] = {"type": "error", "done": True, "title": title, "message": message}
     body |= {"error_code": code, "status_code": status, "request_id": str(uuid.uuid4())}
     return body if context_id is None else body | {"context_id": context_id}
+
+
+def _refused_by_http(title: str, message: str, code: str, status: int) -> web.Response:
+    said = {"error_code": code, "title": title, "message": message, "request_id": str(uuid.uuid4())}
+    return web.json_response(said, status=status)
 
 
 def _refused(

@@ -88,6 +88,7 @@ class DailyEmulator(Emulator):
     def routes(self) -> Iterable[web.RouteDef]:
         room = "/v1/rooms/{name}"
         return [
+            web.get("/v1/rooms", self._answer),
             web.post("/v1/rooms", self._answer),
             web.get(room, self._answer),
             web.delete(room, self._answer),
@@ -110,6 +111,9 @@ class DailyEmulator(Emulator):
             raise _RefusedError(401, "authentication-error")
         if request.method == "POST":
             return self._create_room(body) if request.path.endswith("/rooms") else self._create_token(body)
+        if request.path.endswith("/rooms"):
+            listed = [room.as_json() for room in self.rooms.values()]
+            return {"total_count": len(listed), "data": listed[: int(request.query.get("limit", 100))]}
         return self._find_room(request.match_info["name"], delete=request.method == "DELETE")
 
     def _create_room(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions (`/v1/chat/completions`, `/v1/models`) as Pipecat 1.14 and openai 3.52 meet it.
+"""OpenAI's Chat Completions (`/v1/chat/completions`, `/v1/models`, `/v1/models/MODEL`) as Pipecat 1.14 and openai 3.52 meet it.
 
 Comes in: a request. Goes out: the next reply of the test's script, as server-sent events (or one JSON answer when the
 request does not stream), or OpenAI's error form.
@@ -91,7 +91,7 @@ class OpenAIEmulator(Emulator):
     first_delay:  seconds from the request to the first piece.
     piece_delay:  seconds between pieces (words, or fragments of a tool's arguments).
     key:          the only accepted key; None: any.
-    models:       what `GET /v1/models` lists.
+    models:       what `GET /v1/models` lists; `models_asked`: the paths below it that were asked for.
     only_listed_models: refuse others with 404, as OpenAI does.
     """
 
@@ -107,6 +107,7 @@ class OpenAIEmulator(Emulator):
         self.models: list[str] = ["gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini"]
         self.only_listed_models = False
         self.requests: list[Request] = []
+        self.models_asked: list[str] = []
         self._replies: deque[Reply | Answer] = deque()
         self._faults: Planned[Fault] = Planned()
 
@@ -136,7 +137,22 @@ class OpenAIEmulator(Emulator):
         self._faults.plan(Fault("cut", after=after), times)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post("/v1/chat/completions", self._complete), web.get("/v1/models", self._list_models)]
+        return [
+            web.post("/v1/chat/completions", self._complete),
+            web.get("/v1/models", self._list_models),
+            web.get("/v1/models/{name:.+}", self._one_model),
+        ]
+
+    async def _one_model(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        self.models_asked.append(name)
+        try:
+            self._authorize(request)
+            if name not in self.models:
+                raise RefusedError(404, f"The model '{name}' does not exist", code="model_not_found")
+        except RefusedError as refusal:
+            return web.json_response(refusal.body, status=refusal.status)
+        return web.json_response({"id": name, "object": "model", "created": 1715367049, "owned_by": "system"})
 
     async def _list_models(self, request: web.Request) -> web.Response:
         try:
