@@ -191,13 +191,53 @@ STILL_MEANT_HERE: dict[Part, frozenset[str]] = {
 }
 """Settings of the cloud services that also work when a part runs on this machine."""
 
+SHARED: dict[Part, frozenset[str]] = {
+    "stt": frozenset({"language"}),
+    "llm": frozenset({"temperature", "top_p", "max_tokens"}),
+    "tts": frozenset({"language", "speed"}),
+}
+"""Settings that mean the same with every provider which has one of that name. What a stage says about them holds for a fallback
+by another provider too."""
+
 DAILY_KEY = "DAILY_API_KEY"
 """The variable that holds the key of Daily's REST interface."""
 
-KEY_NAMES: tuple[str, ...] = (*(provider.key for provider in PROVIDERS.values()), DAILY_KEY)
+TWILIO_TOKEN = "TWILIO_AUTH_TOKEN"
+PLIVO_TOKEN = "PLIVO_AUTH_TOKEN"
+TELNYX_PUBLIC_KEY = "TELNYX_PUBLIC_KEY"
+PHONE_TOKEN = "RUNNER_PHONE_TOKEN"
+"""The variables by which a telephone carrier's requests are checked. The last is for carriers that sign nothing."""
+
+PHONE_SECRETS = (TWILIO_TOKEN, "TWILIO_API_SECRET", "TELNYX_API_KEY", PLIVO_TOKEN, PHONE_TOKEN)
+
+KEY_NAMES: tuple[str, ...] = (*(provider.key for provider in PROVIDERS.values()), DAILY_KEY, *PHONE_SECRETS)
+
+CALLER, CALLED = "caller_number", "called_number"
+
+CALL_VARIABLES = (CALLER, CALLED)
+"""Variables that every agent has: the numbers of a telephone call. Without one they are empty, or what the file gives them."""
 
 U3_FAMILY = ("u3-rt-pro", "universal-3-5-pro", "universal-3-6-pro")
 """AssemblyAI's Universal-3 Pro models: the only ones with its own turn detection, `about` and context carryover."""
+
+LANGUAGE_NAMES: Mapping[str, str] = {
+    **{"en": "English", "es": "Spanish", "de": "German", "fr": "French", "it": "Italian", "pt": "Portuguese"},
+    **{"tr": "Turkish", "nl": "Dutch", "sv": "Swedish", "no": "Norwegian", "da": "Danish", "fi": "Finnish"},
+    **{"hi": "Hindi", "vi": "Vietnamese", "ar": "Arabic", "he": "Hebrew", "ja": "Japanese", "ur": "Urdu"},
+    **{"zh": "Chinese", "ru": "Russian", "ko": "Korean", "ca": "Catalan", "gl": "Galician", "ro": "Romanian"},
+    **{"et": "Estonian", "fa": "Persian", "yue": "Cantonese", "af": "Afrikaans", "mr": "Marathi", "zu": "Zulu"},
+    **{"xh": "Xhosa", "nn": "Norwegian Nynorsk"},
+}
+"""The languages that AssemblyAI's models tell, by its codes."""
+
+OF_3_5 = frozenset(["en", "es", "de", "fr", "it", "pt", "tr", "nl", "sv", "no", "da", "fi", "hi", "vi", "ar", "he", "ja", "ur", "zh"])
+"""The languages of universal-3-5-pro and u3-rt-pro; universal-3-6-pro has all of `LANGUAGE_NAMES`."""
+
+OF_STREAMING_MULTILINGUAL = frozenset(["en", "es", "de", "fr", "it", "pt"])
+"""The languages of universal-streaming-multilingual."""
+
+UNKNOWN_SPEAKER = "UNKNOWN"
+"""AssemblyAI's label of a turn that was too short to tell who spoke."""
 
 DICTATION_SECS: dict[ListenFor, float] = {
     "email": 2.0,

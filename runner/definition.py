@@ -16,6 +16,7 @@ ReloadMode = Literal["live", "next-call", "off"]
 TurnStart = Literal["vad", "transcription"]
 LookAhead = Literal["likely", "off"]
 Mute = Literal["greeting", "tools", "always"]
+SpeakersMode = Literal["together", "separate", "first_only"]
 
 BACK = "back"
 """The stage name that means "where the caller came from"."""
@@ -41,12 +42,15 @@ class Service:
               durations in the vendor's unit. A setting nobody gave and the schema has no default for is absent.
     endpoint: another address of the same service, None for the vendor's own.
     given:    the names of the settings that the file itself gives, in its order (the others are defaults).
+    fallback: who takes over when it fails, in this order; these have none themselves. Of one by the same provider, `settings`
+              are all that hold for it and `given` those it has of its own.
     """
 
     provider: str
     settings: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
     endpoint: str | None = None
     given: tuple[str, ...] = ()
+    fallback: tuple[Service, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,9 @@ class Daily:
 
     display_name: the agent's name there, None for its own. caller_name: of whoever uses the printed link.
     expires_in:   seconds the room and its links last.
+    grace:        seconds the agent stays when the last one has left. wait_for_caller: seconds it waits for the first one.
+    dial_in:      the numbers whose calls it takes. dial_out: beginnings of those it may be asked to call.
+    caller_id:    Daily's id of the number that is shown then. sip: telephone systems can call the room.
     """
 
     display_name: str | None = None
@@ -171,6 +178,12 @@ class Daily:
     enable_prejoin_ui: bool = False
     enable_chat: bool = False
     start_video_off: bool = True
+    grace: float = 5.0
+    wait_for_caller: float = 120.0
+    dial_in: tuple[str, ...] = ()
+    dial_out: tuple[str, ...] = ()
+    caller_id: str | None = None
+    sip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,38 @@ class Limits:
     """`max_call`: seconds after which a call ends, None for no limit."""
 
     max_call: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One speaker on the line. name: what it is called instead of the ear's letter. prompt: added when it is answered."""
+
+    name: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Speakers:
+    """What becomes of several voices on one line. `people`: who they are, by the ear's letter."""
+
+    mode: SpeakersMode = "together"
+    people: Mapping[str, Person] = field(default_factory=dict[str, Person])
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenLanguage:
+    """What changes while the caller speaks one language.
+
+    voice:      an id, None for the voice of `tts`. prompt: added to the others.
+    say:        stage -> its line in this language.
+    confidence: how sure the ear must be, 0..1, and `words` how many there must be, before the agent goes over to it.
+    """
+
+    voice: str | None = None
+    prompt: str | None = None
+    say: Mapping[str, str] = field(default_factory=dict[str, str])
+    confidence: float = 0.7
+    words: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +234,8 @@ class AgentDefinition:
     voices:    name -> id; the settings of the voice already hold ids.
     prompt:    the Jinja2 source of the system prompt (rendered by `prompts.render`).
     stages:    in file order, the first one starts; empty for an agent that is one conversation.
+    speakers:  what becomes of several voices on the line.
+    languages: code -> what changes while the caller speaks that language.
     sources:   every file that was read to make this, absolute, the agent file first. What a watcher has to watch.
     """
 
@@ -209,6 +256,8 @@ class AgentDefinition:
     limits: Limits = Limits()
     anywhere: tuple[Transition, ...] = ()
     stages: Mapping[str, Stage] = field(default_factory=dict[str, Stage])
+    speakers: Speakers = Speakers()
+    languages: Mapping[str, SpokenLanguage] = field(default_factory=dict[str, SpokenLanguage])
     sources: tuple[Path, ...] = ()
 
     @property

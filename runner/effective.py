@@ -7,15 +7,17 @@ saving the file are the same operation with other arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 from runner.catalog import (
     DICTATION_MAX_SILENCE_MS,
     DICTATION_SECS,
+    LANGUAGE_NAMES,
     MAX_SILENCE_MS,
     PARTS,
     PROVIDERS,
+    SHARED,
     U3_FAMILY,
     Part,
     When,
@@ -28,6 +30,7 @@ from runner.definition import (
     Only,
     Service,
     Setting,
+    SpokenLanguage,
     Stage,
     Transition,
     Turns,
@@ -82,6 +85,10 @@ class Effective:
     def service(self, part: Part) -> Service:
         return {"stt": self.stt, "llm": self.llm, "tts": self.tts}[part]
 
+    def instead(self, part: Part, number: int) -> Effective:
+        """The same moment with the fallback of that number, from 0, in place of the part's first service."""
+        return replace(self, **{part: self.service(part).fallback[number]})
+
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
@@ -107,17 +114,48 @@ class Change:
         prefix = f"{part}."
         told: dict[str, Setting] = {}
         for field in self.fields:
-            if field.path.startswith(prefix) and field.when in ("now", "next turn"):
+            if (
+                field.path.startswith(prefix)
+                and field.when in ("now", "next turn")
+                and not field.path.startswith(f"{prefix}fallback")
+            ):
                 told[field.path.removeprefix(prefix)] = field.after  # type: ignore[assignment]
         return told
+
+    def instead(self, part: Part, number: int) -> Change:
+        """The same difference as that fallback of the part sees it: what changes for it stands in place of the part's own."""
+        own, aside = f"{part}.fallback.{number}.", f"{part}."
+        mine = [
+            replace(field, path=aside + field.path.removeprefix(own))
+            for field in self.fields
+            if field.path.startswith(own)
+        ]
+        return Change((*mine, *(field for field in self.fields if not field.path.startswith(aside))))
 
     def touches(self, path: str) -> bool:
         """Whether the value at `path`, or one below it, differs."""
         return any(field.path == path or field.path.startswith(f"{path}.") for field in self.fields)
 
 
-def effective(agent: AgentDefinition, stage: str | None) -> Effective:
+def own_language(agent: AgentDefinition) -> str:
+    """The short code of the language that the agent itself speaks."""
+    given = agent.tts.settings.get("language")
+    return given.split("-")[0].lower() if isinstance(given, str) and given else "en"
+
+
+def variables_of(agent: AgentDefinition, language: str | None = None) -> dict[str, str]:
+    """The names that texts may use: those of the file, and the name of the language spoken now."""
+    code = language or own_language(agent)
+    return {"language": LANGUAGE_NAMES.get(code, code), **agent.variables}
+
+
+def effective(
+    agent: AgentDefinition, stage: str | None, language: str | None = None, speaker: str | None = None
+) -> Effective:
     """What a call of `agent` is set to while it is in `stage` (None for an agent without stages).
+
+    language: the short code of what the caller speaks, None for the agent's own language. speaker: the ear's letter for
+    whom the agent answers, None where nobody is told apart.
 
     Raises:
         KeyError: the agent has no such stage.
@@ -126,18 +164,24 @@ def effective(agent: AgentDefinition, stage: str | None) -> Effective:
     here = agent.stages[stage] if stage is not None else Stage(name="")
     services = {part: _with_delta(agent, part, here) for part in PARTS}
     turns, stt, dictation = _silences(agent, here, services["stt"])
-    variables = agent.variables
-    texts = [render(text, variables).strip() for text in (agent.prompt, here.prompt) if text]
+    instead = tuple(_silences(agent, here, service)[1] for service in stt.fallback)
+    own = own_language(agent)
+    spoken = agent.languages.get(language or own, SpokenLanguage())
+    variables = variables_of(agent, language)
+    person = agent.speakers.people.get(speaker or "")
+    prompts = (agent.prompt, here.prompt, spoken.prompt, person.prompt if person else None)
+    texts = [render(text, variables).strip() for text in prompts if text]
+    say = spoken.say.get(here.name, here.say)
     return Effective(
         stage=stage,
-        stt=stt,
+        stt=replace(stt, fallback=instead),
         llm=services["llm"],
-        tts=services["tts"],
+        tts=_in_language(services["tts"], spoken, language if language in agent.languages else None, own),
         prompt="\n\n".join(text for text in texts if text),
         ways=(*here.next, *(() if here.end else agent.anywhere)),
         turns=turns,
         limits=agent.limits,
-        say=render(here.say, variables).strip() if here.say else None,
+        say=render(say, variables).strip() if say else None,
         asks=here.prompt is not None or stage is None,
         end=here.end,
         greeting=_greeting(agent.greeting, variables),
@@ -168,11 +212,18 @@ def change(before: Effective | None, after: Effective) -> Change:
 def held_after(held: Effective, now: Effective) -> Effective:
     """What the parts of a running call hold once `now` was told to them: `now`, but for a service that another provider takes
     over with the next call; that one keeps what it held."""
-    services = {
-        part: now.service(part) if now.service(part).provider == held.service(part).provider else held.service(part)
-        for part in PARTS
-    }
-    return replace(now, **services)
+    return replace(now, **{part: _held(held.service(part), now.service(part)) for part in PARTS})
+
+
+def _held(held: Service, now: Service) -> Service:
+    if now.provider != held.provider:
+        return held
+    return now if _who(now.fallback) == _who(held.fallback) else replace(now, fallback=held.fallback)
+
+
+def _who(fallback: tuple[Service, ...]) -> list[tuple[str, str | None]]:
+    """What a list of fallbacks is in a running call, which keeps it; the settings of each can change."""
+    return [(service.provider, service.endpoint) for service in fallback]
 
 
 def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
@@ -196,6 +247,9 @@ def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
         found.append(FieldChange("variables", before.variables, after.variables, "next turn"))
     found.extend(_record_changes("audio", before.audio, after.audio, "next call"))
     found.extend(_record_changes("daily", before.daily, after.daily, "next call"))
+    found.extend(_value_change("speakers.mode", before.speakers, after.speakers, "mode", "next turn"))
+    found.extend(_group_changes("speakers.people", before.speakers.people, after.speakers.people))
+    found.extend(_group_changes("languages", before.languages, after.languages))
     for name in ("name", "description", "reload"):
         found.extend(_value_change(name, before, after, name, "now"))
     return Change(tuple(found))
@@ -242,6 +296,18 @@ def _value_change(path: str, before: object, after: object, name: str, when: Whe
         yield FieldChange(path, old, new, when)
 
 
+def _group_changes(path: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[FieldChange]:
+    """What differs in records that have names: those that came and went whole, the others field by field."""
+    for name, record in after.items():
+        if name in before:
+            yield from _record_changes(f"{path}.{name}", before[name], record, "next turn")
+        else:
+            yield FieldChange(f"{path}.{name}", None, record, "next turn")
+    for name, record in before.items():
+        if name not in after:
+            yield FieldChange(f"{path}.{name}", record, None, "next turn")
+
+
 def _record_changes(path: str, before: object, after: object, when: When) -> Iterator[FieldChange]:
     for field in fields(after):  # type: ignore[arg-type]
         yield from _value_change(f"{path}.{field.name}", before, after, field.name, when)
@@ -252,28 +318,74 @@ def _service_changes(part: Part, before: Service | None, after: Service) -> Iter
         yield FieldChange(f"{part}.provider", before and before.provider, after.provider, "next call")
     if before is None or before.endpoint != after.endpoint:
         yield FieldChange(f"{part}.endpoint", before and before.endpoint, after.endpoint, "next call")
+    yield from _setting_changes(part, part, before, after)
+    had = before.fallback if before else ()
+    if _who(had) != _who(after.fallback):
+        yield FieldChange(f"{part}.fallback", had, after.fallback, "next call")
+        return
+    for number, (old, new) in enumerate(zip(had, after.fallback, strict=True)):
+        yield from _setting_changes(f"{part}.fallback.{number}", part, old, new)
+
+
+def _setting_changes(path: str, part: Part, before: Service | None, after: Service) -> Iterator[FieldChange]:
     table = PROVIDERS[part, after.provider].fields
     old: Mapping[str, Setting] = before.settings if before else {}
     other = before is not None and before.provider != after.provider
     for name, field in table.items():
         if old.get(name) != after.settings.get(name):
             when = "next call" if other else field.when
-            yield FieldChange(f"{part}.{name}", old.get(name), after.settings.get(name), when)
+            yield FieldChange(f"{path}.{name}", old.get(name), after.settings.get(name), when)
 
 
 def _with_delta(agent: AgentDefinition, part: Part, stage: Stage) -> Service:
     """The agent's service with the stage's delta, and with the resting value of every setting that only stages set."""
     service: Service = getattr(agent, part)
+    return replace(
+        _in_stage(agent, part, stage, service, lambda _: True),
+        fallback=tuple(_fallback_in_stage(agent, part, stage, service, one) for one in service.fallback),
+    )
+
+
+def _fallback_in_stage(agent: AgentDefinition, part: Part, stage: Stage, first: Service, own: Service) -> Service:
+    """A fallback in a stage. One of the same provider follows the stage, but for what it sets itself (lists add all the same);
+    one of another provider takes what means the same with all providers, if it has a setting of that name."""
+    table = PROVIDERS[part, own.provider].fields
+
+    def follows(name: str) -> bool:
+        if own.provider != first.provider and (name not in SHARED[part] or name not in table):
+            return False
+        return name not in own.given or isinstance(own.settings.get(name), tuple)
+
+    return _in_stage(agent, part, stage, own, follows)
+
+
+def _in_stage(
+    agent: AgentDefinition, part: Part, stage: Stage, service: Service, follows: Callable[[str], bool]
+) -> Service:
+    """One service with what it follows of the stage's delta."""
     delta: Mapping[str, Setting] = getattr(stage, part)
     table = PROVIDERS[part, service.provider].fields
     settings = dict(service.settings)
     for other in agent.stages.values():
         for name in getattr(other, part):
-            if name not in settings and name in table and table[name].rest is not None:
+            if name not in settings and name in table and table[name].rest is not None and follows(name):
                 settings[name] = table[name].rest
     for name, value in delta.items():
-        settings[name] = _joined(settings.get(name), value)
+        if follows(name):
+            settings[name] = _joined(settings.get(name), value)
     return replace(service, settings=settings)
+
+
+def _in_language(service: Service, spoken: SpokenLanguage, code: str | None, own: str) -> Service:
+    """The voice while the caller speaks a language that the file names; None for one that it does not."""
+    table = PROVIDERS["tts", service.provider].fields
+    settings = dict(service.settings)
+    if spoken.voice is not None and "voice" in table:
+        settings["voice"] = spoken.voice
+    if code is not None and code != own and "language" in table:
+        settings["language"] = code
+    fallback = tuple(_in_language(one, SpokenLanguage(), code, own) for one in service.fallback)
+    return replace(service, settings=settings, fallback=fallback)
 
 
 def _joined(base: Setting, delta: Setting) -> Setting:

@@ -12,7 +12,7 @@ from typing import cast
 
 from runner.catalog import NEW_CONNECTION, PARTS, PROVIDERS, STILL_MEANT_HERE, Part
 from runner.definition import AgentDefinition, Setting, Stage
-from runner.effective import Effective, FieldChange, change, effective, file_changes, held_after
+from runner.effective import Effective, FieldChange, change, effective, file_changes, held_after, variables_of
 from runner.following import Following, follow, with_new_names
 from runner.prompts import render
 from runner.wording import joined, moment, short_name
@@ -210,8 +210,8 @@ def _stage_differs(was: AgentDefinition, before: Stage, after: AgentDefinition, 
             continue
         old, new = getattr(before, one.name), getattr(now, one.name)
         if one.name in ("prompt", "say"):
-            old = render(old, was.variables) if old else None
-            new = render(new, after.variables) if new else None
+            old = render(old, variables_of(was)) if old else None
+            new = render(new, variables_of(after)) if new else None
         if old == new:
             continue
         if one.name in PARTS:

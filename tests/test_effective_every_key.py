@@ -45,9 +45,11 @@ ALSO: list[Data] = [
     {},
     {"greeting": "Hello."},
     {"stt": {"turn_detection": "assemblyai"}},
+    {"stt": {"speaker_labels": True}},
     {"stt": {"turn_detection": "assemblyai", "speaker_labels": True, "redact_pii": True, "voice_focus": "near-field"}},
     {"stt": {"turn_detection": "assemblyai", "redact_pii": True, "redact_pii_policies": ["person_name"]}},
     {"stt": {"language_detection": True}},
+    {"stt": {"language_detection": True}, "voices": {"maya": VOICES[0]}, "tts": {"voice": "maya"}},
     {"stt": {"model": "universal-streaming-multilingual"}},
     {"stt": {"model": "universal-streaming-english"}},
     {"llm": {"model": "gpt-5-mini"}},
@@ -63,7 +65,7 @@ ALSO: list[Data] = [
 ]
 """What other settings are tried beside a key: some are right only together with others. The first that fits is taken."""
 
-NAMES = {"variables": "company", "voices": "maya", "stages": "b"}
+NAMES = {"variables": "company", "voices": "maya", "stages": "b", "languages": "es", "people": "A", "say": "c"}
 """The name that is written where a file may have any."""
 
 FILES = {"one.md": "one\n", "two.md": "two\n", "one.yaml": "llm: {temperature: 0.1}\nprompt: x\n"}
@@ -77,6 +79,7 @@ GROUPS: dict[str, list[Any]] = {
     ],
     "anywhere": [*WAYS],
     "anywhere[]": [way for [way] in WAYS],
+    "languages[].say": [{"c": "Hola."}, {"c": "Hasta luego."}],
     "stages[].next": [*WAYS],
     "stages[].next[]": [way for [way] in WAYS],
 }
@@ -113,7 +116,7 @@ def values(path: str, node: Node) -> list[Any]:
         return GROUPS[path]
     elif path == "voices[]":
         found = [*VOICES]
-    elif path.endswith("tts.voice"):
+    elif path.endswith(("tts.voice", "languages[].voice")):
         found = [*VOICES, "maya"]
     elif path in NAMES:
         found += [{NAMES[path]: value} for value in values(f"{path}[]", node["additionalProperties"])]
@@ -224,7 +227,8 @@ def test_every_key_is_told_when_it_is_changed(path: str, folder: Path) -> None:
 
 def names(told: str, path: str) -> bool:
     """Whether a change that is told as `told` is about the key at `path`: it, its group or something in it."""
-    wanted = GONE_WHEN_READ.get(path, path).replace("stages[]", "stages.b").replace("[]", "").split(".")
+    named = GONE_WHEN_READ.get(path, path).replace("stages[]", "stages.b")
+    wanted = named.replace("languages[]", "languages.es").replace("people[]", "people.A").replace("[]", "").split(".")
     if wanted[-1] in ("file", "only"):
         wanted = wanted[:-1]
     said = list(in_the_file(told))

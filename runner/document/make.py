@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,8 +15,11 @@ from runner.definition import (
     Idle,
     Limits,
     Only,
+    Person,
     Service,
     Setting,
+    Speakers,
+    SpokenLanguage,
     Stage,
     Transition,
     Turns,
@@ -25,6 +29,9 @@ from runner.document.check import Schema, inside, schema, settings_of
 from runner.document.places import Where
 
 Group = dict[str, Any]
+
+_NO_SETTINGS = ("provider", "endpoint", "fallback")
+"""What a service has beside its settings."""
 
 
 def made(
@@ -68,11 +75,13 @@ class _Maker:
             voices=data.get("voices", {}),
             turns=self._turns(),
             audio=Audio(**self._group("audio")),
-            daily=Daily(**self._group("daily")),
+            daily=Daily(**_delta(self._group("daily"))),  # type: ignore[arg-type]
             reload=_defaults({"reload": schema()["properties"]["reload"]}, data)["reload"],
             limits=Limits(max_call=_seconds(data.get("limits", {}).get("max_call"))),
             anywhere=tuple(map(_transition, data.get("anywhere", []))),
             stages={name: self._stage(name, stage) for name, stage in data.get("stages", {}).items()},
+            speakers=self._speakers(),
+            languages={code: self._language(code, one) for code, one in data.get("languages", {}).items()},
             sources=self.sources,
         )
 
@@ -84,12 +93,27 @@ class _Maker:
         given = cast("Group", self.data.get(name, {}))
         filled = _defaults(settings_of(node, given), given)
         provider, endpoint = filled.pop("provider"), filled.pop("endpoint", None)
-        return Service(
+        instead = cast("list[Group]", filled.pop("fallback", []))
+        first = Service(
             provider,
             self._named_voice(name, {key: _setting(value) for key, value in filled.items()}),
             endpoint,
-            given=tuple(key for key in given if key not in ("provider", "endpoint")),
+            given=tuple(key for key in given if key not in _NO_SETTINGS),
         )
+        return replace(first, fallback=tuple(self._fallback(name, first, item) for item in instead))
+
+    def _fallback(self, part: str, first: Service, item: Group) -> Service:
+        """A service that takes over: what `first` is but for what the item says, or one of another provider by itself."""
+        provider = cast("str", item.get("provider", first.provider))
+        settings, endpoint = dict(first.settings), first.endpoint
+        if provider != first.provider:
+            node = inside(schema(), part, {part: item}) or {}
+            defaults = _defaults(settings_of(node, item), {})
+            settings = {key: _setting(value) for key, value in defaults.items() if key not in _NO_SETTINGS}
+            endpoint = None
+        given = {key: _setting(value) for key, value in item.items() if key not in _NO_SETTINGS}
+        settings |= {key: value.items if isinstance(value, Only) else value for key, value in given.items()}
+        return Service(provider, self._named_voice(part, settings), item.get("endpoint", endpoint), given=tuple(given))
 
     def _group(self, name: str) -> Group:
         """One group of the file with the schema's defaults."""
@@ -107,6 +131,32 @@ class _Maker:
         if value is None:
             return None
         return Greeting(text=value) if isinstance(value, str) else Greeting(prompt=value["prompt"])
+
+    def _speakers(self) -> Speakers:
+        given = self._group("speakers")
+        at: Where = ("speakers", "people")
+        return Speakers(
+            given["mode"],
+            {
+                letter: Person(one.get("name"), self._optional_prompt(one, (*at, letter)))
+                for letter, one in given.get("people", {}).items()
+            },
+        )
+
+    def _language(self, code: str, given: Group) -> SpokenLanguage:
+        node = inside(inside(schema(), "languages", {}) or {}, code, {}) or {}
+        filled = _defaults(settings_of(node, {}), given)
+        voice = given.get("voice")
+        return SpokenLanguage(
+            voice=self.data.get("voices", {}).get(voice, voice),
+            prompt=self._optional_prompt(given, ("languages", code)),
+            say=given.get("say", {}),
+            confidence=float(filled["confidence"]),
+            words=filled["words"],
+        )
+
+    def _optional_prompt(self, group: Group, path: Where) -> str | None:
+        return self._prompt(group["prompt"], (*path, "prompt")) if "prompt" in group else None
 
     def _turns(self) -> Turns:
         node = inside(schema(), "turns", self.data) or {}

@@ -10,6 +10,9 @@ from runner.document.places import Source, Where
 
 Group = dict[str, Any]
 
+_HOLDERS: tuple[tuple[str, ...], ...] = (("stages",), ("speakers", "people"), ("languages",))
+"""Groups of which each has a prompt of its own."""
+
 
 def prompt_texts(source: Source, data: Any, folder: Folder) -> dict[Where, tuple[Path, str]]:
     """The file and the text of every prompt that is a file, by the path of the prompt.
@@ -38,9 +41,12 @@ def _places(data: Any) -> list[Where]:
         return []
     group = cast("Group", data)
     places: list[Where] = [("prompt",)] if isinstance(group.get("prompt"), dict) else []
-    stages = group.get("stages")
-    if isinstance(stages, dict):
-        for name, stage in cast("Group", stages).items():
-            if isinstance(stage, dict) and isinstance(cast("Group", stage).get("prompt"), dict):
-                places.append(("stages", name, "prompt"))
+    for path in _HOLDERS:
+        holder: object = group
+        for part in path:
+            holder = cast("Group", holder).get(part) if isinstance(holder, dict) else None
+        if isinstance(holder, dict):
+            for name, one in cast("Group", holder).items():
+                if isinstance(one, dict) and isinstance(cast("Group", one).get("prompt"), dict):
+                    places.append((*path, name, "prompt"))
     return places

@@ -620,8 +620,6 @@ NOT_YET = {
     "record": "record: true",
     "fallback": "fallback: {llm: {provider: anthropic}}",
     "on_trouble": "on_trouble: Sorry.",
-    "speakers": "speakers: {A: caller}",
-    "languages": "languages: {es: {voice: x}}",
     "stages.one.tools": "stages: {one: {prompt: x, tools: [a]}}",
     "stages.one.turns": "stages: {one: {prompt: x, turns: {barge_in: false}}}",
     "stages.one.next[0].tool": "stages: {one: {prompt: x, next: [{tool: a, to: one}]}}",

@@ -16,7 +16,20 @@ import jsonschema
 import pytest
 
 from runner.catalog import PROVIDERS, Part
-from runner.definition import AgentDefinition, Audio, Daily, Idle, Limits, Stage, Transition, Turns, Vad
+from runner.definition import (
+    AgentDefinition,
+    Audio,
+    Daily,
+    Idle,
+    Limits,
+    Person,
+    Speakers,
+    SpokenLanguage,
+    Stage,
+    Transition,
+    Turns,
+    Vad,
+)
 from runner.document.check import is_taken, known_names, resolved, schema, schema_at, settings_of
 
 SCHEMA = Path(__file__).parents[2] / "schema" / "agent.schema.json"
@@ -143,6 +156,9 @@ def test_schema_and_definition_have_the_same_parts() -> None:
     assert taken(defs["audio"]["properties"]) == names(Audio)
     assert taken(defs["daily"]["properties"]) == names(Daily)
     assert set(defs["limits"]["properties"]) == names(Limits)
+    assert set(schema()["properties"]["speakers"]["properties"]) == names(Speakers)
+    assert set(defs["person"]["properties"]) == names(Person)
+    assert set(defs["spoken_language"]["properties"]) == names(SpokenLanguage)
     assert taken(defs["way"]["properties"]) == names(Transition)
 
 
@@ -154,6 +170,8 @@ def test_schema_and_definition_have_the_same_parts() -> None:
         (Audio, ("audio",)),
         (Daily, ("daily",)),
         (Idle, ("turns", "idle")),
+        (Speakers, ("speakers",)),
+        (SpokenLanguage, ("languages", "es")),
         (AgentDefinition, ()),
     ],
 )

@@ -41,9 +41,10 @@ class Agent:
 
     @cached_property
     def variables(self) -> dict[str, str]:
-        """The variables with their texts, those of `--var` over the file's."""
+        """The variables with their texts, those of `--var` over the file's; and `language`, where it is told."""
         own = {name: str(value) for name, value in group_of(self.data.get("variables")).items() if value is not None}
-        return {**own, **self.given}
+        told = "languages" in self.data or any(whole.get("language_detection") is True for _, _, whole in self.ears())
+        return {**({"language": "English"} if told else {}), **own, **self.given}
 
     def services(self, part: Part) -> Iterator[tuple[Where, Group, Group]]:
         """Every `stt`, `llm` or `tts` of the file: its path, what it says itself, what holds there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runner.catalog import OF_3_5
 from runner.document.names import shown
 from runner.document.rules.ears import DEFAULT_MODEL
 from runner.document.rules.rule import Hit, Rule
@@ -11,32 +12,6 @@ from runner.document.rules.view import Agent, group_of, list_of
 
 KEYTERMS = "AssemblyAI, Keyterms prompting: at most 100 terms of at most 50 characters"
 LANGUAGES = "AssemblyAI, Universal 3.5 Pro Realtime: supported languages; Pipecat 1.14 (3.5 has 19, 3.6 has 32)"
-
-OF_3_5 = frozenset(
-    [
-        "en",
-        "es",
-        "de",
-        "fr",
-        "it",
-        "pt",
-        "tr",
-        "nl",
-        "sv",
-        "no",
-        "da",
-        "fi",
-        "hi",
-        "vi",
-        "ar",
-        "he",
-        "ja",
-        "ur",
-        "zh",
-        "multi",
-    ]
-)
-"""The languages of universal-3-5-pro; universal-3-6-pro has more."""
 
 
 def _own_terms(agent: Agent) -> list[str]:
@@ -105,7 +80,7 @@ def _not_of_model(agent: Agent) -> Iterator[Hit]:
         if whole.get("model", DEFAULT_MODEL) not in ("universal-3-5-pro", "u3-rt-pro"):
             continue
         for number, code in enumerate(list_of(own.get("language_codes"))):
-            if isinstance(code, str) and len(code) <= 3 and code not in OF_3_5:
+            if isinstance(code, str) and len(code) <= 3 and code not in {*OF_3_5, "multi"}:
                 model = whole.get("model", DEFAULT_MODEL)
                 yield Hit((*path, "language_codes", number), {"code": code, "model": model}, "value")
 
