@@ -22,9 +22,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def command(*arguments: str | Path) -> list[str]:
+def command(*arguments: str | Path, module: str = "runner.cli") -> list[str]:
     """The command line of `runner` in this environment."""
-    return [sys.executable, "-m", "runner.cli", *map(str, arguments)]
+    return [sys.executable, "-m", module, *map(str, arguments)]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -37,11 +37,16 @@ class Running:
     """A started `runner`. Use as a context manager; leaving it stops the process."""
 
     def __init__(
-        self, *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None, stdin: int | None = None
+        self,
+        *arguments: str | Path,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        stdin: int | None = None,
+        module: str = "runner.cli",
     ) -> None:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            command(*arguments),
+            command(*arguments, module=module),
             cwd=cwd,
             env=environment(env),
             stdin=stdin or subprocess.DEVNULL,

@@ -67,6 +67,8 @@ ROOMS = {
     "diff": room(*DATA, "document"),
     "explaining": room(*DATA, "document", "compiler", "diff", packages="pipecat loguru websockets httpx2"),
     "options": room(),
+    "starting": room(*DATA, *("document", "environment", "logs", "selection", "terminal", "live")),
+    "serving": room("options", "starting", "environment", "live"),
     "inspecting": room(*DATA, *("document", "environment", "logs", "terminal", "options", "new", "diff", "explaining")),
     "compiler": room(
         *DATA,
@@ -81,8 +83,9 @@ ROOMS = {
     "live": room(
         *DATA,
         *("document", "compiler", "local", "environment", "selection", "terminal", "logs"),
-        packages="pipecat loguru watchfiles fastapi uvicorn aiohttp",
+        packages="pipecat loguru watchfiles fastapi uvicorn aiohttp cryptography",
     ),
+    "bot": room(*DATA, "document", "environment", "live", "selection", packages="pipecat loguru"),
     "cli": room("*"),
 }
 
