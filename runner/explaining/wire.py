@@ -30,6 +30,10 @@ CONTEXT_ID = "..."
 """Stands for what Cartesia's messages of one answer share; a call makes a new one each time."""
 
 _IN_THE_CLOUD = Here()
+_ANSWER = b'data: {"id":"","object":"chat.completion.chunk","model":"","choices":[{"index":0,"delta":{"content":"."}}]}'
+_ANSWER += b"\n\ndata: [DONE]\n\n"
+"""The shortest answer of a model that is one: an empty one would be asked for again."""
+
 _MASKED = {name: f"[{name}]" for name in KEY_NAMES}
 
 
@@ -166,7 +170,7 @@ async def _model(agent: AgentDefinition, now: Effective) -> Sent:
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         requests.append(request)
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=b"data: [DONE]\n\n")
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=_ANSWER)
 
     client = service._client
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as recorder:
