@@ -12,7 +12,7 @@ from pipecat.transcriptions.language import Language
 
 from runner.catalog import PROVIDERS
 from runner.compiler.services.cartesia_ahead import CartesiaAhead
-from runner.compiler.services.cartesia_voice import DELAY, MODE
+from runner.compiler.services.cartesia_voice import DELAY, MODE, TIMEOUT
 from runner.definition import Service
 
 VENDOR = "wss://api.cartesia.ai/tts/websocket"
@@ -57,7 +57,7 @@ def _settings(service: Service, names: Collection[str]) -> CartesiaTTSService.Se
         for name in names
         if name in values and _FIELDS[name].wire and name not in _GENERATION
     }
-    given["extra"] = {name: values.get(name) for name in (MODE, DELAY) if name in names}
+    given["extra"] = {name: values.get(name) for name in (MODE, DELAY, TIMEOUT) if name in names}
     if any(name in names for name in _GENERATION):
         generation: dict[str, Any] = {name: values[name] for name in _GENERATION if values.get(name) is not None}
         given["generation_config"] = GenerationConfig(**generation) if generation else None

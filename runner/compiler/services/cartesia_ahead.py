@@ -23,7 +23,7 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.settings import TTSSettings
 from websockets import ConnectionClosed, State
 
-from runner.compiler.services.cartesia_voice import CartesiaVoice
+from runner.compiler.services.cartesia_steady import CartesiaSteady, Saying, Sentence
 
 
 @dataclass(slots=True)
@@ -50,8 +50,8 @@ _KEPT: ContextVar[_Line | None] = ContextVar("kept", default=None)
 """The line whose kept messages the present task puts on the way of those that come from the vendor."""
 
 
-class CartesiaAhead(CartesiaVoice):
-    """The service of one call. Without `speak_ahead` it does nothing else than `CartesiaVoice`."""
+class CartesiaAhead(CartesiaSteady):
+    """The service of one call. Without `speak_ahead` it does nothing else than `CartesiaSteady`."""
 
     _written = False
 
@@ -95,11 +95,12 @@ class CartesiaAhead(CartesiaVoice):
         line = self._unsaid
         if line and self._written and self._build_msg(text=text, context_id=line.context) == line.message:
             line.said_as, self._unsaid, self._said[context_id] = context_id, None, line
+            if not line.complete:
+                self._owe(line)
             yield None
             return
         await self._drop()
-        synthesis = cast("AsyncGenerator[Frame | None, None]", super().run_tts(text, context_id))
-        async for frame in synthesis:
+        async for frame in super().run_tts(text, context_id):
             yield frame
 
     async def _handle_tts_speak(self, frame: TTSSpeakFrame) -> None:
@@ -121,10 +122,9 @@ class CartesiaAhead(CartesiaVoice):
             await super().flush_audio(context_id)
 
     async def on_audio_context_interrupted(self, context_id: str) -> None:
-        """The vendor knows a line spoken ahead by another name, and not at all any more when it is complete."""
-        if line := self._said.pop(context_id, None):
+        line = self._said.pop(context_id, None)
+        if line and line.complete:  # the vendor has forgotten it
             await self.stop_all_metrics()
-            await self._stop_speaking(line)
         else:
             await super().on_audio_context_interrupted(context_id)
 
@@ -136,13 +136,31 @@ class CartesiaAhead(CartesiaVoice):
         self._unsaid = None
         await super()._close_connection_contexts()
 
+    async def _come_back(self, fault: Exception | None) -> bool:
+        self._unsaid = None
+        return await super()._come_back(fault)
+
+    def _owe(self, line: _Line) -> None:
+        """From now on the rest of the line has to come like that of any sentence."""
+        end = self._build_msg(text="", continue_transcript=False, context_id=line.context)
+        saying = Saying(line.said_as, line.context, end=json.loads(end))
+        saying.left.append(Sentence(json.loads(line.message)))
+        for text in line.kept:
+            self._count(saying, json.loads(text))
+        self._saying[line.said_as] = saying
+        self._watch_over()
+
+    def _named(self, saying: Saying) -> str:
+        """A line keeps its name until its beginning, which was kept, is out."""
+        here = any(line.context == saying.vendor for line in self._said.values())
+        return saying.vendor if here else super()._named(saying)
+
     async def _take_error(self, message: dict[str, Any]) -> None:
         about = message.get("context_id")
         if self._unsaid and about == self._unsaid.context:
             self._unsaid = None
             return
-        said_as = next((line.said_as for line in self._said.values() if line.context == about), about)
-        await super()._take_error({**message, "context_id": said_as})
+        await super()._take_error(message)
 
     def _get_websocket(self) -> Any:
         """Where messages come from, and go to."""

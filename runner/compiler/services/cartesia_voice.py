@@ -1,8 +1,8 @@
-"""Cartesia's service, with the vendor's errors read whole.
+"""Cartesia's service, with the vendor's messages read whole.
 
 Pipecat 1.14 reads `context_id` of every message. The vendor may send an error without one; that raises KeyError in the
 receiving loop, the connection is dropped and the vendor's words are lost. It also reports errors as Python's notation of the
-message. Here errors are read before Pipecat sees them.
+message, and what is no message at all costs the connection. Here messages are read before Pipecat sees them.
 
 What Pipecat takes only when the service is made (how text is cut into pieces, how long Cartesia waits for more of it) can be
 told to a running service here, in `Settings.extra` by the names of the agent file.
@@ -10,25 +10,31 @@ told to a running service here, in `Settings.extra` by the names of the agent fi
 
 from __future__ import annotations
 
+import binascii
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
-from pipecat.frames.frames import Frame, LLMFullResponseStartFrame, TTSSpeakFrame, TTSStoppedFrame
+from loguru import logger
+from pipecat.frames.frames import Frame, LLMFullResponseStartFrame, TTSSpeakFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.tts_service import TextAggregationMode
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code
 from pipecat.utils.text.skip_tags_aggregator import SkipTagsAggregator
 
-MODE, DELAY = "text_aggregation_mode", "max_buffer_delay_ms"
+MODE, DELAY, TIMEOUT = "text_aggregation_mode", "max_buffer_delay_ms", "timeout"
+
+Arrived = dict[str, Any]
+"""One message of the vendor."""
 
 _ONLY_THIS_TIME = ErrorCategory.UNKNOWN
 """A refusal of one text says nothing about the next one; the categories that Pipecat takes for lasting would end the voice."""
 
 
 class CartesiaVoice(CartesiaTTSService):
-    """Pipecat's service; what differs is what it says about errors, that none of them costs the connection, and that
+    """Pipecat's service; what differs is what it says about errors, that neither they nor garbage cost the connection, and that
     `text_aggregation_mode` and `max_buffer_delay_ms` change with the next answer."""
 
     _made_otherwise = False
@@ -59,35 +65,69 @@ class CartesiaVoice(CartesiaTTSService):
         self._max_buffer_delay_ms = 0 if delay is None and not self._is_streaming_tokens else delay
 
     def _get_websocket(self) -> Any:
-        return _Incoming(super()._get_websocket(), self._take_error)
+        return _Incoming(super()._get_websocket(), self._arrives)
 
-    async def _take_error(self, message: dict[str, Any]) -> None:
-        context, status = message.get("context_id"), message.get("status_code")
-        if context and self.audio_context_available(context):
-            await self.push_frame(TTSStoppedFrame(context_id=context))
-            await self.stop_all_metrics()
-            self.reset_active_audio_context()
-        category = classify_http_status_code(status) if isinstance(status, int) else _ONLY_THIS_TIME
-        if status in (400, 422):
-            category = _ONLY_THIS_TIME
-        title, words = message.get("title"), message.get("message") or message.get("error")
-        await self.push_error(": ".join(str(part) for part in (title, words) if part), category=category)
+    async def _arrives(self, message: Arrived) -> Arrived | None:
+        """A message as Pipecat is to see it, None for nothing."""
+        if message.get("type") == "error":
+            await self._take_error(message)
+            return None
+        return message if isinstance(message.get("context_id"), str) else None
+
+    async def _take_error(self, message: Arrived) -> None:
+        await self.push_error(words_of(message), category=category_of(message))
+
+
+def words_of(message: Arrived) -> str:
+    """What an error says."""
+    title, words = message.get("title"), message.get("message") or message.get("error")
+    return ": ".join(str(part) for part in (title, words) if part) or "an error without words"
+
+
+def category_of(message: Arrived) -> ErrorCategory:
+    """What kind of error it is. An unknown voice or model stays unknown for the next text too; other refusals are of one text."""
+    status = message.get("status_code")
+    if str(message.get("error_code", "")).endswith("_not_found"):
+        return ErrorCategory.INVALID_REQUEST
+    category = classify_http_status_code(status) if isinstance(status, int) else _ONLY_THIS_TIME
+    return _ONLY_THIS_TIME if status in (400, 422) else category
 
 
 class _Incoming:
-    """A socket whose errors go another way than its other messages."""
+    """A socket of which only messages come that can be read, and each once."""
 
-    def __init__(self, socket: Any, take_error: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    def __init__(self, socket: Any, arrives: Callable[[Arrived], Awaitable[Arrived | None]]) -> None:
         self._socket = socket
-        self._take_error = take_error
+        self._arrives = arrives
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+    async def __aiter__(self) -> AsyncIterator[str]:
+        last: str | bytes = ""
         async for text in self._socket:
-            message = json.loads(text)
-            if message.get("type") == "error":
-                await self._take_error(message)
-            elif "context_id" in message:
-                yield text
+            if text == last:
+                continue
+            last = text
+            message = _read(text)
+            if message is None:
+                logger.warning("Cartesia sent something that cannot be read")
+            elif (arrived := await self._arrives(message)) is not None:
+                yield json.dumps(arrived)
+
+
+def _read(text: str | bytes) -> Arrived | None:
+    """A message whose parts are what Pipecat 1.14 takes them for; None for anything else."""
+    try:
+        message = json.loads(text)
+        if not isinstance(message, dict):
+            return None
+        message = cast("Arrived", message)
+        if message.get("type") == "chunk":
+            b64decode(message["data"], validate=True)
+        elif message.get("type") == "timestamps":
+            times = message["word_timestamps"]
+            [(str(word), float(start)) for word, start in zip(times["words"], times["start"], strict=True)]
+    except (ValueError, KeyError, TypeError, binascii.Error):
+        return None
+    return message
