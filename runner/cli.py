@@ -188,6 +188,12 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--daily", action="store_true", help="create a Daily room, print its link, take the call there")
     parser.add_argument("--room", metavar="URL", help="join this Daily room")
     parser.add_argument("--token", metavar="T", help="the Daily meeting token for --room")
+    parser.add_argument(
+        "--public-url",
+        metavar="URL",
+        type=_public_url,
+        help="where telephone carriers reach this server, such as https://agent.example.com (a tunnel)",
+    )
     parser.add_argument("--url", dest="old_url", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"runner {__version__}")
     _add_services(parser)
@@ -226,6 +232,7 @@ def _run(arguments: Sequence[str]) -> int:
                 daily=options.daily,
                 room=options.room,
                 token=options.token,
+                public_url=options.public_url,
             ),
             agents,
             environment,
@@ -291,6 +298,12 @@ def _port(typed: str) -> int:
     if not typed.isdecimal() or int(typed) > 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {typed!r}")
     return int(typed)
+
+
+def _public_url(typed: str) -> str:
+    if not typed.startswith(("https://", "http://")) or len(typed.split("/")[2]) < 1:
+        raise argparse.ArgumentTypeError(f"an address begins with https://, not {typed!r}")
+    return typed.rstrip("/")
 
 
 def _add_reload(parser: argparse.ArgumentParser) -> None:

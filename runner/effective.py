@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 from runner.catalog import (
+    CALL_VARIABLES,
     DICTATION_MAX_SILENCE_MS,
     DICTATION_SECS,
     LANGUAGE_NAMES,
@@ -146,7 +147,8 @@ def own_language(agent: AgentDefinition) -> str:
 def variables_of(agent: AgentDefinition, language: str | None = None) -> dict[str, str]:
     """The names that texts may use: those of the file, and the name of the language spoken now."""
     code = language or own_language(agent)
-    return {"language": LANGUAGE_NAMES.get(code, code), **agent.variables}
+    numbers = dict.fromkeys(CALL_VARIABLES, "")
+    return {**numbers, "language": LANGUAGE_NAMES.get(code, code), **agent.variables}
 
 
 def effective(

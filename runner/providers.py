@@ -72,7 +72,7 @@ def variables() -> tuple[str, ...]:
 
 def is_secret(variable: str) -> bool:
     """Whether a variable holds what nobody may see: a key, not a region or an address."""
-    return variable.endswith(("_KEY", "_KEY_ID", "_TOKEN", "_CREDENTIALS"))
+    return variable.endswith(("_KEY", "_KEY_ID", "_TOKEN", "_SECRET", "_CREDENTIALS"))
 
 
 def missing_packages(provider: Provider) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ class Compiled:
     spoken: bool
     authorship: Authorship
     turns: TurnTaking | None
+    caller: CallerTurns
     reason: str = "the caller hung up"
     ending: bool = False
 
@@ -181,6 +182,7 @@ def compile_call(
         spoken=writer is None,
         authorship=authorship,
         turns=turns,
+        caller=caller,
     )
     flow = StageFlow(llm=llm, context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
     conversation.attach(flow, compiled)

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 _OPEN_PATHS = ("/health",)
 """Answered without a token: a load balancer has none."""
 
+_PROVEN_PATHS = ("/phone/",)
+"""Asked by carriers, from outside: each request proves by itself where it comes from (`carriers/phone_proofs.py`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -18,15 +21,22 @@ class Access:
 
     host:  the address it is bound to.
     token: needed with every request, None on this machine only.
+    public_url: where telephone carriers reach this server, None: where their requests say.
     """
 
     host: str
     token: str | None
+    public_url: str | None = None
 
     @classmethod
-    def for_host(cls, host: str) -> Access:
+    def for_host(cls, host: str, public_url: str | None = None) -> Access:
         """A token is made exactly when other machines can reach `host`."""
-        return cls(host, None if is_loopback(host) else secrets.token_urlsafe(16))
+        return cls(host, None if is_loopback(host) else secrets.token_urlsafe(16), public_url)
+
+    @staticmethod
+    def is_proven_elsewhere(path: str) -> bool:
+        """Whether the route of `path` decides by itself who is welcome."""
+        return path.startswith(_PROVEN_PATHS)
 
     def refuse(self, headers: Mapping[str, str], token: str | None, *, path: str) -> str | None:
         """Why a request is refused, None when it is welcome.

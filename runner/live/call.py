@@ -25,7 +25,8 @@ from runner.compiler.pipeline import Carrier, Writer, compile_call
 from runner.compiler.services import Here
 from runner.compiler.services.refused import RefusedChangeFrame
 from runner.definition import AgentDefinition
-from runner.events import AgentSaid, CallEnded, CallStarted, Event, Listener, Trouble, TurnLatency
+from runner.events import AgentSaid, CallEnded, CallerSaid, CallStarted, Event, Listener, Trouble, TurnLatency
+from runner.live.line import DIRECT, Line
 from runner.live.page_messages import as_message
 from runner.live.troubles import sentence
 from runner.logs import CallTag, of_call
@@ -51,6 +52,7 @@ class Call:
     number: its place among the calls of this process, from 1.
     here, choose: what runs on this machine instead of in the cloud, and how ways out are chosen then.
     forget: called once when the call is over.
+    line: what the carrier decides about the call, whatever the file says.
     """
 
     def __init__(
@@ -67,7 +69,10 @@ class Call:
         writer: Writer | None = None,
         forget: Callable[[Call], None] | None = None,
         pinned: bool = False,
+        line: Line = DIRECT,
     ) -> None:
+        agent = line.definition(agent)
+        self._line = line
         self.agent_name = agent.name
         self.number = next(_NUMBERS)
         self.pinned = pinned
@@ -171,7 +176,7 @@ class Call:
             built=parts.providers,
             held=conversation.held,
         )
-        return reach(place, agent)
+        return reach(place, self._line.definition(agent))
 
     @property
     def keeps(self) -> str:
@@ -191,7 +196,7 @@ class Call:
                 self._newest = (agent, version)
             return
         with of_call(self._tag):
-            told = await self.conversation.take_version(agent, version, self.notices(agent))
+            told = await self.conversation.take_version(self._line.definition(agent), version, self.notices(agent))
         if told and told.touches("limits.max_call"):
             self._watch_the_clock()
 
@@ -240,6 +245,10 @@ class Call:
                 # has been spoken, even when nobody listens any more.
                 await self._carrier.input().queue_frame(CancelFrame(reason=reason))
 
+    def tell_trouble(self, text: str) -> None:
+        """Something is wrong that the call goes on with, in a sentence for people."""
+        self._tell(Trouble(text, self.version))
+
     async def over(self) -> None:
         await self._over.wait()
 
@@ -248,6 +257,8 @@ class Call:
             self._spawn(self._compiled.finish("the call reached its longest time (limits.max_call)"))
 
     def _tell(self, event: Event) -> None:
+        if isinstance(event, CallerSaid):  # typed and pressed turns start no turn of Pipecat's
+            self._silences = 0
         self._listener(event)
         message = as_message(event)
         if message and self._compiled.spoken and not self._over.is_set():
@@ -260,14 +271,14 @@ class Call:
 
     def _connect_events(self, latency: UserBotLatencyObserver) -> None:
         self._tasks: set[asyncio.Future[None]] = set()
-        worker, pair = self._compiled.worker, self._compiled.pair
+        worker, pair, line = self._compiled.worker, self._compiled.pair, self._line.definition
 
         @worker.event_handler("on_pipeline_started")
         async def started(*_: object) -> None:
             self._tell(CallStarted(self.carrier_name, self.version))
             while self._newest:
                 newest, self._newest = self._newest, None
-                await self.conversation.take_version(*newest, self.notices(newest[0]))
+                await self.conversation.take_version(line(newest[0]), newest[1], self.notices(newest[0]))
             self._ready.set()
             if self._awaits_caller:
                 await self.conversation.get_ready()
@@ -319,7 +330,7 @@ class Call:
 
     async def _caller_is_silent(self) -> None:
         idle = self.conversation.now.turns.idle
-        if idle is None:
+        if idle is None or self._compiled.caller.keypad.is_being_used:
             return
         self._silences += 1
         if self._silences > idle.tries:

@@ -46,6 +46,7 @@ class Options:
     daily: bool = False
     room: str | None = None
     token: str | None = None
+    public_url: str | None = None
 
 
 async def run(options: Options, agents: Agents, environment: Environment, listener: socket.socket) -> int:
@@ -69,7 +70,7 @@ class _House:
         self._terminal = Terminal()
         self._switchboard = Switchboard(options.services, environment, self._happened)
         self._news = News()
-        self._access = Access.for_host(options.host)
+        self._access = Access.for_host(options.host, options.public_url)
         self._port = options.port
 
     async def run(self, listener: socket.socket) -> int:

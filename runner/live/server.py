@@ -31,6 +31,7 @@ from runner.live.access import Access
 from runner.live.admission import Admission
 from runner.live.call import Call
 from runner.live.carriers.client_sound import ClientSerializer
+from runner.live.carriers.phones import phone_routes
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
 from runner.live.turned_away import answer_who_is_not_admitted
@@ -89,11 +90,13 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
     webrtc = SmallWebRTCRequestHandler()
     app.state.webrtc = webrtc
     answer_who_is_not_admitted(app)
+    app.include_router(phone_routes(agents, switchboard, access))
 
     @app.middleware("http")
     async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        refusal = access.refuse(request.headers, request.query_params.get("token"), path=request.url.path)
-        if refusal:
+        path = request.url.path
+        refusal = access.refuse(request.headers, request.query_params.get("token"), path=path)
+        if refusal and not access.is_proven_elsewhere(path):
             return JSONResponse({"detail": refusal}, status_code=403)
         response = await answer(request)
         response.headers["X-Content-Type-Options"] = "nosniff"

@@ -17,6 +17,7 @@ from runner.environment import Environment
 from runner.events import Event
 from runner.live.admission import Admission, Gate
 from runner.live.call import Call
+from runner.live.line import DIRECT, Line
 from runner.live.reload import LiveAgent
 from runner.selection import Choice, Mode, choose_services
 
@@ -102,22 +103,23 @@ class Switchboard:
         writer: Writer | None = None,
         pinned: bool = False,
         admission: Admission | None = None,
+        line: Line = DIRECT,
     ) -> Call:
         """Make a call with the agent's version of now and run it in the background. pinned: no save changes it.
 
-        admission: the place it was given by `admit`; without one it is taken here.
+        admission: the place it was given by `admit`; without one it is taken here. line: what the carrier decides.
 
         Raises:
             NotAdmitted: there is no place.
         """
         with admission or self.admit() as place:
-            call, work = await self._make(agent, carrier, carrier_name, writer, pinned)
+            call, work = await self._make(agent, carrier, carrier_name, writer, pinned, line)
             place.use()
             work.add_done_callback(lambda _: place.give_back())
         return call
 
     async def _make(
-        self, agent: LiveAgent, carrier: Carrier, carrier_name: str, writer: Writer | None, pinned: bool
+        self, agent: LiveAgent, carrier: Carrier, carrier_name: str, writer: Writer | None, pinned: bool, line: Line
     ) -> tuple[Call, asyncio.Task[None]]:
         while True:
             prepared = agent.definition
@@ -146,12 +148,18 @@ class Switchboard:
             writer=writer,
             forget=self._calls.discard,
             pinned=pinned,
+            line=line,
         )
         self._calls.add(call)
         task = asyncio.create_task(call.run())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return call, task
+
+    @property
+    def environment(self) -> Environment:
+        """Keys, and whatever else the environment and `.env` hold now."""
+        return self._environment
 
     async def close(self, reason: str) -> None:
         """End every call politely and stop what was started."""

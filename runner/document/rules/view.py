@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from runner.catalog import Part
+from runner.catalog import CALL_VARIABLES, Part
 from runner.definition import BACK
 from runner.document.check import Schema, inside, resolved, schema, settings_of
 from runner.document.names import homes_of
@@ -41,10 +41,12 @@ class Agent:
 
     @cached_property
     def variables(self) -> dict[str, str]:
-        """The variables with their texts, those of `--var` over the file's; and `language`, where it is told."""
+        """The variables with their texts, those of `--var` over the file's; what every call knows; and `language`, where it
+        is told."""
         own = {name: str(value) for name, value in group_of(self.data.get("variables")).items() if value is not None}
         told = "languages" in self.data or any(whole.get("language_detection") is True for _, _, whole in self.ears())
-        return {**({"language": "English"} if told else {}), **own, **self.given}
+        numbers = dict.fromkeys(CALL_VARIABLES, "")
+        return {**numbers, **({"language": "English"} if told else {}), **own, **self.given}
 
     def services(self, part: Part) -> Iterator[tuple[Where, Group, Group]]:
         """Every `stt`, `llm` or `tts` of the file: its path, what it says itself, what holds there.
