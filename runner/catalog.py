@@ -92,6 +92,7 @@ _ASSEMBLYAI: dict[str, Field] = {
     "reconnect_backoff_max_wait": _kept_here("reconnect_backoff_max_wait"),
     "ws_close_timeout": _kept_here("ws_close_timeout"),
     "ws_send_timeout": _kept_here("ws_send_timeout"),
+    "keep_sound": _kept_here("keep_sound"),
 }
 
 _OPENAI_SETTINGS = (
@@ -210,7 +211,14 @@ PHONE_TOKEN = "RUNNER_PHONE_TOKEN"
 
 PHONE_SECRETS = (TWILIO_TOKEN, "TWILIO_API_SECRET", "TELNYX_API_KEY", PLIVO_TOKEN, PHONE_TOKEN)
 
-KEY_NAMES: tuple[str, ...] = (*(provider.key for provider in PROVIDERS.values()), DAILY_KEY, *PHONE_SECRETS)
+DAILY_WEBHOOK_SECRET = "PINLESS_HMAC_SECRET"
+"""The variable, named as in Daily's and Pipecat's examples, by which Daily's webhook for telephone calls is checked."""
+
+KEY_NAMES: tuple[str, ...] = (
+    *(provider.key for provider in PROVIDERS.values()),
+    *(DAILY_KEY, DAILY_WEBHOOK_SECRET),
+    *PHONE_SECRETS,
+)
 
 CALLER, CALLED = "caller_number", "called_number"
 
@@ -230,7 +238,9 @@ LANGUAGE_NAMES: Mapping[str, str] = {
 }
 """The languages that AssemblyAI's models tell, by its codes."""
 
-OF_3_5 = frozenset(["en", "es", "de", "fr", "it", "pt", "tr", "nl", "sv", "no", "da", "fi", "hi", "vi", "ar", "he", "ja", "ur", "zh"])
+OF_3_5 = frozenset(
+    ["en", "es", "de", "fr", "it", "pt", "tr", "nl", "sv", "no", "da", "fi", "hi", "vi", "ar", "he", "ja", "ur", "zh"]
+)
 """The languages of universal-3-5-pro and u3-rt-pro; universal-3-6-pro has all of `LANGUAGE_NAMES`."""
 
 OF_STREAMING_MULTILINGUAL = frozenset(["en", "es", "de", "fr", "it", "pt"])

@@ -12,7 +12,7 @@ from pipecat.frames.frames import ErrorFrame
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import Part, Provider
-from runner.compiler.services.refused import RefusedChangeFrame
+from runner.compiler.services.refused import RefusedChangeFrame, RefusedSessionFrame
 
 _CANNOT: dict[Part, str] = {"stt": "hear the caller", "llm": "think", "tts": "speak"}
 
@@ -45,7 +45,21 @@ def sentence(frame: ErrorFrame, provider: Provider | None) -> str | None:
         return f"{who} cannot be reached any more, so the agent cannot {_CANNOT[provider.part]} in this call: {words}"
     if _NO_SOUND.match(frame.error):
         return f"{who} sent no sound for what the agent wanted to say."
-    match frame.category:
+    told = _by_category(frame.category, provider, words)
+    if isinstance(frame, RefusedSessionFrame):
+        if frame.settings:
+            keys = " and ".join(f"{provider.part}.{name}" for name in frame.settings)
+            told = f"{who} refuses what it was asked for: {words} Check {keys} in the agent file."
+        if frame.again:
+            return f"{told} Another connection is being opened."
+        if frame.category is None or not frame.category.is_permanent:
+            return f"{told} The agent cannot {_CANNOT[provider.part]} any more in this call."
+    return told
+
+
+def _by_category(category: ErrorCategory | None, provider: Provider, words: str) -> str:
+    who = provider.title
+    match category:
         case ErrorCategory.AUTHENTICATION:
             return f"{who} does not accept the key: {words} Check {provider.key} in .env or in the environment."
         case ErrorCategory.AUTHORIZATION:

@@ -348,6 +348,7 @@ async def test_session_is_renewed_before_the_vendor_ends_it() -> None:
 async def test_renewal_that_is_refused_is_tried_again() -> None:
     async with AssemblyAIEmulator() as emulator:
         emulator.expires_in = 8.0
+        emulator.script(f"Sentence {number}." for number in range(40))
         ear, _ = ear_of("", emulator)
         async with line(ear, emulator) as caller:
             await hears(caller)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from loguru import logger
 from pipecat import version as pipecat_version
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -38,29 +39,34 @@ from pipecat.utils.time import time_now_iso8601
 from pipecat.utils.types import NOT_GIVEN, is_given
 from websockets.asyncio.client import ClientConnection
 
+from runner.catalog import MAX_SILENCE_MS
 from runner.compiler.services.assemblyai_differences import Address
-from runner.compiler.services.assemblyai_session import PIECE_SECS, Message, RefusedError, Session, category_of
+from runner.compiler.services.assemblyai_refusals import RefusedError
+from runner.compiler.services.assemblyai_session import PIECE_SECS, Message, Session
 from runner.compiler.services.assemblyai_sessions import Sessions
 from runner.compiler.services.assemblyai_settings import (
     ARGUMENTS,
     BY_ITSELF,
     NAMES,
+    OURS,
     PARAMETERS,
     EarSettings,
     beyond,
     in_address,
 )
-from runner.compiler.services.refused import RefusedChangeFrame
+from runner.compiler.services.assemblyai_speakers import TellsSpeakers
+from runner.compiler.services.refused import RefusedChangeFrame, RefusedSessionFrame
 
 VENDOR = "wss://streaming.assemblyai.com/v3/ws"
 
-_SILENT_MESSAGES = {"Heartbeat", "Silence", "LLMGatewayResponse", "SpeakerRevision", "Error"}
+_READ = {"Begin", "Turn", "SpeechStarted", "Termination"}
+"""The messages that Pipecat 1.14 reads; of any other it makes an error frame."""
 
 _TAIL_SECS = 0.15
 """Loud sound shorter than this makes no words."""
 
 
-class AssemblyAIEars(AssemblyAISTTService):
+class AssemblyAIEars(TellsSpeakers):
     """Pipecat's service on sessions of our own.
 
     Pipecat 1.14 closes and reopens the session inside the path of the frames for every setting but two, and loses what the
@@ -90,11 +96,13 @@ class AssemblyAIEars(AssemblyAISTTService):
             api_endpoint_base_url=endpoint,
             should_interrupt=should_interrupt,
             settings=settings,
-            **{name: value for name, value in given.items() if is_given(value) and value is not None},
+            **{n: value for n, value in given.items() if is_given(value) and value is not None and n not in OURS},
         )
         for name in (*PARAMETERS, *ARGUMENTS):
             if not is_given(getattr(self._settings, name)):
                 setattr(self._settings, name, BY_ITSELF.get(name))
+        self._keep_sound: Any = self._settings.keep_sound
+        self._reconnect_backoff_min_wait: Any = self._settings.reconnect_backoff_min_wait
         self._sessions = Sessions(self)
         self._in_rate = 0
         self._pipeline_rate = 0
@@ -246,11 +254,14 @@ class AssemblyAIEars(AssemblyAISTTService):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._vad_speaking = True
+            self._sessions.voice_began()
         await super(AssemblyAISTTService, self).process_frame(frame, direction)
         if isinstance(frame, VADUserStoppedSpeakingFrame):
             self._vad_speaking = False
             if self._vad_force_turn_endpoint and not self.holds_endpoint:
                 self.end_utterance()
+            else:
+                self._sessions.voice_ended()
 
     def end_utterance(self) -> None:
         """Ask AssemblyAI for the end of the turn that it hears (`ForceEndpoint`), in either turn detection."""
@@ -282,6 +293,27 @@ class AssemblyAIEars(AssemblyAISTTService):
     def backoff(self) -> tuple[float, float]:
         return self._reconnect_backoff_min_wait, self._reconnect_backoff_max_wait
 
+    @property
+    def keep_secs(self) -> float:
+        return self._keep_sound
+
+    @property
+    def longest_silence(self) -> float:
+        """After how much silence AssemblyAI ends a turn by itself, seconds."""
+        longest = self._agreeing().max_turn_silence
+        return longest / 1000 if isinstance(longest, int) else MAX_SILENCE_MS / 1000
+
+    def take_unheard(self) -> tuple[bytes, int]:
+        """What the caller said that was not finished when this ear was given up: sound, 16 bits mono, and its rate, Hz. For an
+        ear that takes over; this one forgets it."""
+        return self._sessions.take_unheard(), self._in_rate
+
+    async def set_usable(self, is_usable: bool) -> None:
+        """An ear that is given work again tries to have a session again."""
+        await super().set_usable(is_usable)
+        if is_usable:
+            self._sessions.revive()
+
     async def went_over(self, old: Session | None, new: Session) -> None:
         self._websocket = new.socket
         self._connected = True
@@ -290,8 +322,12 @@ class AssemblyAIEars(AssemblyAISTTService):
         elif self._turn_proposed:
             await self._end_turn_in_silence(new)
 
+    async def last_revisions(self) -> None:
+        await self.wait_for_revisions(self._sessions.leaving)
+
     async def take(self, session: Session, message: Message) -> None:
         """One message of a session, in the order in which the caller spoke."""
+        self.telling = session
         if session is self._sessions.current:
             await self._handle_message(message)
         elif message.get("type") == "Turn" and message.get("end_of_turn"):
@@ -303,36 +339,32 @@ class AssemblyAIEars(AssemblyAISTTService):
         settings = tuple(sorted(NAMES.get(name, name) for name in names))
         await self._tell(RefusedChangeFrame(error=words, category=ErrorCategory.UNKNOWN, settings=settings))
 
-    async def cannot_open(self, refusal: RefusedError, attempt: int, *, last: bool) -> None:
-        """There is no session, and this try failed too."""
-        category = refusal.category
-        if not refusal.again and category is ErrorCategory.UNKNOWN:
-            category = ErrorCategory.INVALID_REQUEST
-        if refusal.again:
-            words = f"{self} reconnection attempt {attempt} failed: {refusal.words}"
-            if last:
-                words = f"{self} failed to reconnect after {attempt} attempts: {refusal.words}"
-        else:
-            words = refusal.words
-        await self._tell(ErrorFrame(error=words, category=category), permanent=last)
+    async def cannot_open(self, refusal: RefusedError, *, last: bool) -> None:
+        """There is no session, and a try failed. last: no other is made."""
+        await self._tell(self._frame(refusal, last), permanent=last)
 
-    async def broke(self, error: tuple[object, str] | None) -> bool:
-        """A session ended by itself. Returns whether another one may be better."""
+    async def broke(self, refusal: RefusedError, *, last: bool) -> None:
+        """A session ended by itself. last: no other is opened."""
         self._connected = False
-        if error is None:
-            words = "the connection broke, and reconnect_on_error is off"
-            await self._tell(ErrorFrame(error=words, category=ErrorCategory.CONNECTIVITY), permanent=True)
-            return False
-        category = category_of(*error)
-        await self._tell(ErrorFrame(error=f"AssemblyAI refused ({error[0]}): {error[1]}", category=category))
-        return not category.is_permanent
+        await self._tell(self._frame(refusal, last), permanent=last)
+
+    def _frame(self, refusal: RefusedError, last: bool) -> ErrorFrame:
+        words = refusal.words
+        if last and refusal.again and not self.reconnects:
+            words = f"{words}, and stt.reconnect_on_error is off"
+        settings = tuple(sorted(NAMES[name] for name in refusal.names & NAMES.keys()))
+        if refusal.category is ErrorCategory.INVALID_REQUEST and refusal.status:
+            settings = ("endpoint",)
+        return RefusedSessionFrame(error=words, category=refusal.category, settings=settings, again=not last)
 
     async def _tell(self, frame: ErrorFrame, *, permanent: bool = False) -> None:
         """Errors before the call has begun wait for its beginning: Pipecat 1.14 drops them."""
         if not self._has_started and self._setup:
+            frame.processor = self
+            self._early_errors.append(frame)
             if permanent:
                 await self.set_usable(False)
-            self._early_errors.append(frame)
+                await self._call_event_handler("on_error", frame)
             return
         await self.push_error_frame(frame, force_treat_as_permanent=permanent)
 
@@ -340,13 +372,12 @@ class AssemblyAIEars(AssemblyAISTTService):
 
     async def _handle_message(self, message: Message) -> None:
         match message.get("type"):
-            case "Warning":
-                code, text = message.get("warning_code"), message.get("warning")
-                await self.push_error(error_msg=f"AssemblyAI warns ({code}): {text}")
-            case kind if kind in _SILENT_MESSAGES:
-                pass
-            case _:
+            case kind if kind in _READ:
                 await super()._handle_message(message)
+            case "Warning":
+                logger.warning(f"AssemblyAI warns ({message.get('warning_code')}): {message.get('warning')}")
+            case kind:
+                logger.debug(f"AssemblyAI also says: {kind}")
 
     async def _handle_speech_started(self, message: SpeechStartedMessage) -> None:
         """A turn that goes on in another session begins once."""
@@ -368,8 +399,6 @@ class AssemblyAIEars(AssemblyAISTTService):
         if self._vad_force_turn_endpoint and (new is None or new.voiced_secs < _TAIL_SECS):
             self.confirm_finalize()
         text, speaker = message.transcript, message.speaker or self._user_id
-        if message.speaker and self._speaker_format:
-            text = self._speaker_format.format(speaker=message.speaker, text=text)
         sure = message.language_code and (message.language_confidence or 0) >= 0.7
         language = map_language_from_assemblyai(message.language_code or "en") if sure else Language.EN
         await self.emit_stt_usage_metrics()

@@ -14,7 +14,8 @@ from typing import Protocol
 from websockets.asyncio.client import ClientConnection
 
 from runner.compiler.services.assemblyai_differences import Address
-from runner.compiler.services.assemblyai_session import Message, RefusedError, Session
+from runner.compiler.services.assemblyai_refusals import RefusedError
+from runner.compiler.services.assemblyai_session import Message, Session
 
 
 class Owner(Protocol):
@@ -26,29 +27,42 @@ class Owner(Protocol):
     def reconnects(self) -> bool: ...
     @property
     def backoff(self) -> tuple[float, float]: ...
+    @property
+    def keep_secs(self) -> float: ...
+    @property
+    def longest_silence(self) -> float: ...
     def wanted(self) -> dict[str, str]: ...
     def typed(self, name: str) -> object: ...
     async def connect(self, address: Address) -> ClientConnection: ...
     async def take(self, session: Session, message: Message) -> None: ...
     async def went_over(self, old: Session | None, new: Session) -> None: ...
     async def refused_change(self, names: set[str], words: str) -> None: ...
-    async def cannot_open(self, refusal: RefusedError, attempt: int, *, last: bool) -> None: ...
-    async def broke(self, error: tuple[object, str] | None) -> bool: ...
+    async def cannot_open(self, refusal: RefusedError, *, last: bool) -> None: ...
+    def revised(self, session: Session, message: Message) -> None: ...
+    async def broke(self, refusal: RefusedError, *, last: bool) -> None: ...
 
 
 class Listening:
-    """heard: takes each message, None when a session's connection is over. current: the session that hears the caller."""
+    """heard: takes each message, None when a session's connection is over. current: the session that hears the caller.
+    revised: takes what a session says about who spoke, at once and also when it was left."""
 
     def __init__(
-        self, heard: Callable[[Session, Message | None], Awaitable[None]], current: Callable[[], Session | None]
+        self,
+        heard: Callable[[Session, Message | None], Awaitable[None]],
+        current: Callable[[], Session | None],
+        revised: Callable[[Session, Message], None],
     ) -> None:
         self._heard = heard
+        self._revised = revised
         self._current = current
         self._order: deque[Session] = deque()
         self._inbox: asyncio.Queue[tuple[Session, Message | None]] = asyncio.Queue()
 
     def said(self, session: Session, message: Message | None) -> None:
-        self._inbox.put_nowait((session, message))
+        if message and message.get("type") == "SpeakerRevision":
+            self._revised(session, message)  # a session's last news, for which nobody may be listening any more
+        else:
+            self._inbox.put_nowait((session, message))
 
     def next(self, session: Session) -> None:
         """From now on the caller is heard by this one."""

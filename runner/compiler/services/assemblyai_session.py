@@ -14,13 +14,17 @@ import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pipecat.audio.resamplers.soxr_stream_resampler import SOXRStreamAudioResampler
-from pipecat.utils.errors import ErrorCategory, classify_http_exception
+from pipecat.services.assemblyai.models import BeginMessage, SpeechStartedMessage, TurnMessage
+from pipecat.utils.errors import ErrorCategory
+from pydantic import BaseModel
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.protocol import State
+
+from runner.compiler.services.assemblyai_refusals import UNREADABLE, RefusedError, closed, no_connection, refusal
 
 Message = dict[str, Any]
 Heard = Callable[["Session", Message | None], None]
@@ -40,35 +44,17 @@ LEAVE_SECS = 2.0
 WORDS_SECS = 1.5
 """How long after the caller stopped words may still come of which nothing was shown."""
 
-UNANSWERED_SECS = 15.0
-"""How much of an unfinished turn is remembered."""
+QUIET_SECS_AGAIN = 1.0
+"""How much sound another session hears again when no voice was in it: a word may just have begun."""
 
-_REFUSES_THE_ACCOUNT = "concurrent sessions"
+GENTLE = 2.0
+"""How many times faster than it is spoken sound is sent to a vendor that was sent it too fast."""
 
-
-class RefusedError(Exception):
-    """A session that did not begin.
-
-    words:    the vendor's own.
-    category: what kind of refusal it is.
-    again:    whether the same may be worth another try soon.
-    """
-
-    def __init__(self, words: str, category: ErrorCategory, *, again: bool = False) -> None:
-        super().__init__(words)
-        self.words = words
-        self.category = category
-        self.again = again
-
-
-def category_of(code: object, text: str) -> ErrorCategory:
-    """What kind of refusal an `Error` message is. 1008 is used for keys and for the number of sessions alike, so the text
-    decides."""
-    if _REFUSES_THE_ACCOUNT in text:
-        return ErrorCategory.RATE_LIMIT
-    if code == 1008:
-        return ErrorCategory.AUTHENTICATION
-    return ErrorCategory.SERVER if code in (1011, 3005) else ErrorCategory.UNKNOWN
+_READ_AS: Mapping[object, type[BaseModel]] = {
+    "Begin": BeginMessage,
+    "Turn": TurnMessage,
+    "SpeechStarted": SpeechStartedMessage,
+}
 
 
 class Session:
@@ -81,11 +67,24 @@ class Session:
     voiced_secs: how much loud sound it got.
     left:     it was told to finish; nothing more is said to it.
     told:     the last live update, what stood there before it, and when it was sent (`time.monotonic()`).
-    error:    the vendor's last `Error`, code and text.
+    error:    why it ended, code and text: the vendor's `Error`, or what stands for a message that nobody can read.
+    keep_secs: how much of an unfinished turn is remembered, seconds.
+    gentle:   sound that waited is sent slowly.
+    forced:   the end of the caller's turn was asked for and has not come.
+    terminated: it said goodbye, so it had heard everything that it was sent.
     expires_at: seconds since 1970, from `Begin`; 0 before.
     """
 
-    def __init__(self, socket: ClientConnection, has: Mapping[str, str], rate: int, heard: Heard) -> None:
+    def __init__(
+        self,
+        socket: ClientConnection,
+        has: Mapping[str, str],
+        rate: int,
+        heard: Heard,
+        *,
+        keep_secs: float = 15.0,
+        gentle: bool = False,
+    ) -> None:
         self.socket = socket
         self.has = dict(has)
         self.rate = rate
@@ -95,6 +94,10 @@ class Session:
         self.left = False
         self.told: tuple[Message, dict[str, str | None], float] = ({}, {}, 0.0)
         self.error: tuple[object, str] | None = None
+        self.keep_secs = keep_secs
+        self.gentle = gentle
+        self.forced = False
+        self.terminated = False
         self.began_at = time.time()
         self.expires_at = 0.0
         self.over = asyncio.Event()
@@ -104,7 +107,10 @@ class Session:
         self._turn_open = False
         self._may_speak_until = 0.0
         self._unanswered = bytearray()
+        self._loud = bytearray()
         self._unanswered_from = 0.0
+        self._finished: set[tuple[object, ...]] = set()
+        self._finished_orders: set[object] = set()
         self._sent_secs = 0.0
         self._going: bytes | str | None = None
         self._resampler = SOXRStreamAudioResampler(clear_after_secs=None)
@@ -127,13 +133,21 @@ class Session:
     def hear(self, piece: bytes, *, loud: bool) -> None:
         """One piece of the caller's sound, 16 bits mono at the rate of the call."""
         self._unanswered += piece
+        self._loud.append(loud)
         self._sent_secs += PIECE_SECS
-        if self._sent_secs - self._unanswered_from > 2 * UNANSWERED_SECS:
-            del self._unanswered[: -round(UNANSWERED_SECS / PIECE_SECS) * len(piece)]
-            self._unanswered_from = self._sent_secs - UNANSWERED_SECS
+        kept = round(self.keep_secs / PIECE_SECS)
+        if len(self._loud) > kept + 100:
+            self._forget(len(self._loud) - kept)
         if loud:
             self.voiced_secs += PIECE_SECS
         self._out.put_nowait(piece)
+
+    def _forget(self, pieces: int) -> None:
+        """The oldest of what is remembered."""
+        if self._loud and pieces > 0:
+            del self._unanswered[: pieces * (len(self._unanswered) // len(self._loud))]
+            del self._loud[:pieces]
+            self._unanswered_from += pieces * PIECE_SECS
 
     def say(self, message: Message) -> None:
         self._out.put_nowait(json.dumps(message))
@@ -144,13 +158,35 @@ class Session:
         self.has.update(as_in_address)
         self.say({"type": "UpdateConfiguration", **fields})
 
-    @property
-    def unanswered(self) -> bytes:
-        """The sound since the last finished turn, at most some seconds."""
-        return bytes(self._unanswered)
+    def force_end(self) -> None:
+        """Ask for the end of the caller's turn."""
+        self.forced = True
+        self.expect_words()
+        self.say({"type": "ForceEndpoint"})
 
     @property
-    def unsent(self) -> bytes:
+    def finished_turns(self) -> int:
+        """How many ends of turns it has said."""
+        return len(self._finished)
+
+    @property
+    def owed_secs(self) -> float:
+        """How much voice it has heard since the last finished turn."""
+        return sum(self._loud) * PIECE_SECS
+
+    def unheard(self, *, speaking: bool) -> bytes:
+        """What another session has to hear when this one breaks: all since the last finished turn, as much as is remembered.
+        Where nobody spoke, the last moment and what never left.
+
+        speaking: the caller speaks now.
+        """
+        if speaking or self.turn_open or any(self._loud):
+            return bytes(self._unanswered)
+        size = len(self._unanswered) // len(self._loud) if self._loud else 0
+        return bytes(self._unanswered[-max(len(self._unsent), round(QUIET_SECS_AGAIN / PIECE_SECS) * size, 1) :])
+
+    @property
+    def _unsent(self) -> bytes:
         """The sound that never left, after the connection broke."""
         left = [self._going]
         while not self._out.empty():
@@ -159,19 +195,20 @@ class Session:
 
     def _answered(self, until: float) -> None:
         """A turn is finished that ended `until` seconds after the session's first sound."""
-        self._turn_open, self._may_speak_until = False, 0.0
+        self._turn_open, self._may_speak_until, self.forced = False, 0.0, False
         pieces = round((min(until, self._sent_secs) - self._unanswered_from) / PIECE_SECS)
-        whole = round((self._sent_secs - self._unanswered_from) / PIECE_SECS)
-        if pieces > 0 and whole:
-            del self._unanswered[: pieces * (len(self._unanswered) // whole)]
-            self._unanswered_from += pieces * PIECE_SECS
+        self._forget(min(pieces, len(self._loud)))
 
-    async def leave(self) -> None:
-        """Let the session finish its last words and close it. Returns when that is done; never raises."""
+    def finish(self) -> None:
+        """Tell the session to say its last words. They, and its goodbye, are told like everything it says."""
         if not self.left:
             self.left = True
             self._out.put_nowait(None)
             self.say({"type": "Terminate"})
+
+    async def leave(self) -> None:
+        """Let the session finish its last words and close it. Returns when that is done; never raises."""
+        self.finish()
         try:
             async with asyncio.timeout(LEAVE_SECS):
                 await self.over.wait()
@@ -181,30 +218,40 @@ class Session:
             await self.close()
 
     async def close(self) -> None:
-        """Close the connection at once. Never raises."""
-        with contextlib.suppress(Exception):
-            await self.socket.close()
+        """Close the connection at once: nothing that it still says counts. Never raises."""
+        self.over.set()
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
-        self.over.set()
+        with contextlib.suppress(Exception):
+            await self.socket.close()
 
     async def _read(self) -> None:
         try:
             async for data in self.socket:
-                with contextlib.suppress(ValueError):
-                    self._take(json.loads(data))
+                message = _readable(data)
+                if message is None:
+                    self.error = (UNREADABLE, f"It sent what nobody can read: {str(data)[:60]}")
+                else:
+                    self._take(message)
+                if self.error or self.terminated:
+                    break
         except ConnectionClosed:
             pass
         finally:
             self.over.set()
+            self._note_the_code()
             if not self.begun.done():
-                code, text = self.error or (
-                    self.socket.close_code,
-                    "The connection was closed before the session began",
-                )
-                self.begun.set_exception(RefusedError(text, category_of(code, text), again=self.error is None))
+                code, text = self.error or (None, "The connection was closed before the session began")
+                self.begun.set_exception(refusal(code, text, before_begin=True))
             self._heard(self, None)
+        await self.close()
+
+    def _note_the_code(self) -> None:
+        """A code of the vendor's counts as its `Error` message where that is missing."""
+        code = self.socket.close_code
+        if not self.error and code is not None and (code >= 3000 or code in (1008, 1011)):
+            self.error = (code, closed(code, self.socket.close_reason or ""))
 
     def _take(self, message: Message) -> None:
         match message.get("type"):
@@ -216,16 +263,35 @@ class Session:
                 self.error = (message.get("error_code"), str(message.get("error")))
             case "SpeechStarted":
                 self._turn_open = self.spoke = True
-            case "Turn" if message.get("end_of_turn") and not self._formats_again(message):
+            case "Turn" if self._came_before(message):
+                return
+            case "Turn" if self._is_end(message):
                 words: list[dict[str, Any]] = message.get("words") or [{}]
                 self._answered(float(words[-1].get("end") or 1000 * self._sent_secs) / 1000)
             case "Turn" if message.get("transcript"):
                 self._turn_open = self.spoke = True
+            case "Termination":
+                self.terminated = True
+                self.over.set()
             case _:
                 pass
         self._heard(self, message)
-        if message.get("type") == "Termination":
-            self.over.set()
+
+    def _came_before(self, message: Message) -> bool:
+        """The same end of a turn a second time, or a part of a turn that has ended."""
+        order = message.get("turn_order")
+        if not self._is_end(message):
+            return order in self._finished_orders and not message.get("end_of_turn")
+        words: list[dict[str, Any]] = message.get("words") or [{}]
+        end = (order, message.get("transcript"), words[0].get("start"))
+        if end in self._finished:
+            return True
+        self._finished.add(end)
+        self._finished_orders.add(order)
+        return False
+
+    def _is_end(self, message: Message) -> bool:
+        return bool(message.get("end_of_turn")) and not self._formats_again(message)
 
     def _formats_again(self, message: Message) -> bool:
         """The universal-streaming family sends the end of a turn twice where it formats."""
@@ -239,6 +305,8 @@ class Session:
                 match self._going:
                     case bytes() as piece:
                         await self._send(piece)
+                        if self.gentle and not self._out.empty():
+                            await asyncio.sleep(PIECE_SECS / GENTLE)
                     case str() as message:
                         await self.socket.send(message)
                     case None:
@@ -268,23 +336,38 @@ class Session:
         return round(self.rate * PIECE_SECS) * 2
 
 
-async def open_session(connect: Connect, has: Mapping[str, str], rate: int, heard: Heard) -> Session:
+async def open_session(
+    connect: Connect,
+    has: Mapping[str, str],
+    rate: int,
+    heard: Heard,
+    *,
+    within: float = BEGIN_SECS,
+    keep_secs: float = 15.0,
+    gentle: bool = False,
+) -> Session:
     """A session that has begun.
+
+    within: seconds until `Begin`.
 
     Raises:
         RefusedError: the vendor, or the way there, said no.
     """
+    until = asyncio.get_running_loop().time() + within
     try:
-        async with asyncio.timeout(BEGIN_SECS):
+        async with asyncio.timeout_at(until):
             socket = await connect()
-    except (OSError, TimeoutError, InvalidHandshake) as error:
-        raise _no_connection(error) from error
-    session = Session(socket, has, rate, heard)
+    except TimeoutError as error:
+        words = f"no answer to the connection within {within:g} s"
+        raise RefusedError(words, ErrorCategory.CONNECTIVITY, again=True) from error
+    except (OSError, EOFError, InvalidHandshake) as error:
+        raise no_connection(error) from error
+    session = Session(socket, has, rate, heard, keep_secs=keep_secs, gentle=gentle)
     try:
-        async with asyncio.timeout(BEGIN_SECS):
+        async with asyncio.timeout_at(until):
             await session.begun
     except TimeoutError:
-        words = f"the session did not begin within {BEGIN_SECS:g} s"
+        words = f"the session did not begin within {within:g} s"
         raise RefusedError(words, ErrorCategory.CONNECTIVITY, again=True) from None
     finally:
         if not session.begun.done() or session.begun.cancelled() or session.begun.exception():
@@ -292,13 +375,15 @@ async def open_session(connect: Connect, has: Mapping[str, str], rate: int, hear
     return session
 
 
-def _no_connection(error: Exception) -> RefusedError:
-    response = getattr(error, "response", None)
-    status, body = getattr(response, "status_code", None), getattr(response, "body", None)
-    if status is None:
-        words = str(error) or "no answer"
-        return RefusedError(words, ErrorCategory.CONNECTIVITY, again=True)
-    text = body.decode(errors="replace").strip() if isinstance(body, bytes | bytearray) else ""
-    return RefusedError(
-        f"{text or 'the connection is refused'} (HTTP {status})", classify_http_exception(error), again=status >= 500
-    )
+def _readable(data: str | bytes) -> Message | None:
+    """A message of the vendor; None for what is none, or lacks what one of its kind has."""
+    try:
+        found = json.loads(data)
+        if not isinstance(found, dict):
+            return None
+        message = cast(Message, found)
+        if model := _READ_AS.get(message.get("type")):
+            model.model_validate(message)
+    except (ValueError, RecursionError):  # pydantic's and JSON's errors are ValueErrors
+        return None
+    return message

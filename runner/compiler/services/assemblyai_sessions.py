@@ -1,4 +1,4 @@
-"""Which of AssemblyAI's sessions hears the caller: opening another one, going over to it, and what to do when one breaks.
+"""Which of AssemblyAI's sessions hears the caller: opening another one and going over to it.
 
 Comes in: what the ear wants to run with, and the caller's sound. Goes out: the sessions' messages in the order in which the
 caller spoke, and what was refused. Pipecat 1.14 closes the session before it opens the next; here the next one has begun before
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pipecat.utils.errors import ErrorCategory
-from pipecat.utils.network import QuickFailureTracker, exponential_backoff_time
 
-from runner.compiler.services.assemblyai_differences import Address, difference, fixed, live, names_of
+from runner.compiler.services.assemblyai_differences import Address, difference, fixed, names_of
 from runner.compiler.services.assemblyai_listening import Listening, Owner
-from runner.compiler.services.assemblyai_session import PIECE_SECS, Message, RefusedError, Session, open_session
+from runner.compiler.services.assemblyai_outage import STABLE_SECS
+from runner.compiler.services.assemblyai_recovery import Recovery, farewell
+from runner.compiler.services.assemblyai_refusals import RefusedError
+from runner.compiler.services.assemblyai_session import PIECE_SECS, Message, Session
 from runner.compiler.services.assemblyai_sound import Sound
 
 LIVE_SECS = 0.02
@@ -35,40 +36,18 @@ CHANGE_PATIENCE, RENEWAL_PATIENCE = 8.0, 240.0
 BETWEEN_WORDS_SECS = 1.0
 """How much longer it then waits for a quiet moment between two words."""
 
-GAP_SECS = 60.0
-"""How much of the caller's sound is kept while there is no session."""
-
-TRIES = 3
 _TRY_AGAIN_SECS = (0.2, 0.6)
-_BLAME_SECS = 3.0
-"""A session that ends so soon after a live update was ended by it."""
-
-_FAREWELLS: set[asyncio.Task[None]] = set()
-"""Sessions that are being closed; a call that is over does not wait for them."""
 
 
-class Sessions:
+class Sessions(Recovery):
     """The session that hears the caller, the one that will, and those that still have words to say."""
 
     def __init__(self, owner: Owner) -> None:
+        super().__init__(owner, Listening(self._heard, lambda: self.current, owner.revised))
         self.sound = Sound()
-        self.current: Session | None = None
-        self._owner = owner
-        self._coming: Session | None = None
+        self.leaving: list[asyncio.Task[None]] = []
         self._coming_since, self._patience = 0.0, CHANGE_PATIENCE
-        self._listening = Listening(self._heard, lambda: self.current)
-        self._waiting = bytearray()
-        self._piece_bytes = 0
-        self._opening: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._accepted: dict[str, str] | None = None
-        self._refused_opening: dict[str, str] | None = None
-        self._refused_live: dict[str, str] = {}
-        self._tracker = QuickFailureTracker()
-        self._force_on_return = False
         self._renewing = False
-        self._open = False
 
     # The call's side
 
@@ -76,6 +55,7 @@ class Sessions:
         """Open the first session. What the caller says before it has begun is kept."""
         self._open = True
         self._spawn(self._listening.run())
+        self._look()
         self._restore()
 
     def hear(self, sound: bytes, rate: int) -> None:
@@ -83,27 +63,28 @@ class Sessions:
         self._piece_bytes = round(rate * PIECE_SECS) * 2
         self._waiting += sound
         self._pass_on()
-        keep = round(GAP_SECS * rate) * 2
-        if len(self._waiting) > keep:
-            del self._waiting[:-keep]
+        self._forget_old()
 
     def changed(self) -> None:
         """What the ear wants may differ from what it has."""
         if self._open:
+            if self.current:
+                self.current.keep_secs = self._owner.keep_secs
             self._after("live", LIVE_SECS, self._tell_current)
             self._after("open", OPEN_SECS, self._open_if_needed)
 
     def force_end(self) -> None:
         """The caller's turn is over: ask for its words now."""
         if self.current:
-            self.current.expect_words()
-            self.current.say({"type": "ForceEndpoint"})
+            self.current.force_end()
+            self._voice_is_over(0.0)
         else:
             self._force_on_return = True
 
     def revive(self) -> None:
         """Try again after the service was given up."""
         if self._open and not self.current and not self._opening:
+            self._outage.ends()
             self._restore()
 
     def stop(self) -> None:
@@ -117,9 +98,7 @@ class Sessions:
         if self.current and self._waiting and self._piece_bytes:
             self.current.hear(bytes(self._waiting.ljust(self._piece_bytes, b"\0")), loud=False)
         self._waiting.clear()
-        for session in (self.current, self._coming):
-            if session:
-                _farewell(session)
+        self.leaving = [farewell(session) for session in (self.current, self._coming) if session]
         self.current = self._coming = None
 
     def words_are_due(self, session: Session) -> bool:
@@ -131,16 +110,6 @@ class Sessions:
     def difference(self, has: Address) -> tuple[dict[str, Any], bool]:
         """What has to be said to a session that runs with `has`, and whether it takes another session beside that."""
         return difference(self._without_refused(self._owner.wanted(), has), has, self._owner.typed)
-
-    def _without_refused(self, wanted: Address, had: Address) -> dict[str, str]:
-        """What is wanted, with what it was before in place of every value that an open session was ended for."""
-        found = dict(wanted)
-        for name, value in self._refused_live.items():
-            if found.get(name) == value:
-                del found[name]
-                if name in had:
-                    found[name] = had[name]
-        return found
 
     def _tell_current(self) -> None:
         if self.current:
@@ -158,7 +127,7 @@ class Sessions:
         _, reopens = self.difference(self.current.has)
         unneeded = not reopens and not self._renewing
         if self._coming and (unneeded or self.difference(self._coming.has)[1]):
-            _farewell(self._coming)
+            farewell(self._coming)
             self._coming = None
         if not reopens:
             self._refused_opening = None
@@ -188,7 +157,7 @@ class Sessions:
                     self._coming, self._coming_since, self._patience = session, time.monotonic(), patience
                     self._watch()
                     return
-                _farewell(session)
+                farewell(session)
                 if self.current and not self.difference(self.current.has)[1]:
                     return
         finally:
@@ -200,15 +169,10 @@ class Sessions:
             try:
                 return await self._open_once(wanted)
             except RefusedError as refusal:
-                if wait is None or not refusal.again:
+                if wait is None or not refusal.again or refusal.category is ErrorCategory.RATE_LIMIT:
                     raise
                 await asyncio.sleep(wait)
         raise AssertionError("the last try returns or raises")
-
-    async def _open_once(self, wanted: dict[str, str]) -> Session:
-        return await open_session(
-            lambda: self._owner.connect(wanted), wanted, int(wanted["sample_rate"]), self._listening.said
-        )
 
     # Going over
 
@@ -244,8 +208,11 @@ class Sessions:
             else:
                 self._after("watch", 0.1, self._watch)
 
-    def _go_over(self, new: Session) -> None:
-        """From here on the caller is heard by `new`; the old one says its last words and is closed."""
+    def _go_over(self, new: Session, *, due: bool = False) -> None:
+        """From here on the caller is heard by `new`; the old one says its last words and is closed.
+
+        due: it has to say the words for what the caller has said already.
+        """
         old, self.current = self.current, new
         if self._coming is new:
             self._coming = None
@@ -257,15 +224,19 @@ class Sessions:
                 old.expect_words()
             else:
                 self._listening.nothing_due(old)
-            _farewell(old)
+            farewell(old)
         self._listening.next(new)
         self._spawn(self._owner.went_over(old, new))
-        if self._force_on_return:
-            self._force_on_return = False
+        self._silence.begins_anew(due=due)
+        if self._force_on_return and not self._owner.speaking:
             self._pass_on()
             self.force_end()
+        self._force_on_return = False
         self._renew_later(new)
         self._after("open", OPEN_SECS, self._open_if_needed)
+        for name in ("late", "stable"):
+            self._cancel(name)
+        self._after("stable", STABLE_SECS, lambda: self._is_stable(new))
 
     def _renew_later(self, session: Session) -> None:
         lasts = session.expires_at - session.began_at
@@ -289,122 +260,14 @@ class Sessions:
 
     async def _heard(self, session: Session, message: Message | None) -> None:
         if message is not None:
+            if message.get("type") in ("Turn", "SpeechStarted"):
+                finished = not session.turn_open
+                self._silence.words_came(finished=finished, speaking=self._owner.speaking)
+                if finished:
+                    self._outage.ends()
             await self._owner.take(session, message)
         elif session is self.current:
             await self._lost(session)
         elif session is self._coming:
             self._coming = None
             self._after("open", OPEN_SECS, self._open_if_needed)
-
-    # When a session breaks
-
-    async def _lost(self, session: Session) -> None:
-        """The session ended by itself: another one hears what was not finished, and what is said meanwhile."""
-        unfinished = session.turn_open or self._owner.speaking
-        self._waiting[:0] = session.unanswered if unfinished else session.unsent
-        self.current = None
-        if blamed := self._blamed(session):
-            _, words = session.error or (0, "")
-            await self._owner.refused_change(blamed, words)
-        elif session.error and not await self._owner.broke(session.error):
-            self._waiting.clear()
-            return
-        elif self._tracker.record(time.time() - session.began_at).should_give_up:
-            words = "the connection breaks as soon as it is there"
-            await self._owner.cannot_open(RefusedError(words, ErrorCategory.CONNECTIVITY), TRIES, last=True)
-            self._waiting.clear()
-            return
-        if self._coming and not self._coming.over.is_set():
-            self._go_over(self._coming)
-            self._pass_on()
-        elif session.error or self._owner.reconnects:
-            self._restore()
-        else:
-            await self._owner.broke(None)
-            self._waiting.clear()
-
-    def _blamed(self, session: Session) -> set[str]:
-        """The fields of the live update that ended the session. They stand as they stood before, and are not said again."""
-        fields, before, at = session.told
-        code, text = session.error or (0, "")
-        if code != 3006 or not fields or time.monotonic() - at > _BLAME_SECS or "inactivity" in text:
-            return set()
-        named = {name for name in fields if f"'{name}'" in text} or set(fields)
-        for name in named:
-            self._refused_live[name] = session.has.get(name, "")
-        for name in fields:
-            then = before.get(name)
-            session.has.pop(name, None)
-            if then is not None:
-                session.has[name] = then
-        self._accepted = session.has
-        return named
-
-    def _restore(self) -> None:
-        if self._opening:
-            self._opening.cancel()
-        self._opening = asyncio.create_task(self._open_again())
-
-    def _openable(self) -> dict[str, str]:
-        """What is wanted, without what was refused."""
-        wanted, had = self._owner.wanted(), self._accepted or {}
-        if fixed(wanted) == self._refused_opening:
-            wanted = {**live(wanted), **fixed(had)}
-        return self._without_refused(wanted, had)
-
-    async def _open_again(self) -> None:
-        """A session when there is none: at once, and again after a while."""
-        try:
-            for attempt in range(1, TRIES + 2):
-                wanted = self._openable()
-                try:
-                    session = await self._open_once(wanted)
-                except RefusedError as refusal:
-                    if not refusal.again and self._accepted and fixed(wanted) != fixed(self._accepted):
-                        self._refused_opening = fixed(self._owner.wanted())
-                        names = names_of(fixed(wanted), fixed(self._accepted))
-                        await self._owner.refused_change(names, refusal.words)
-                        continue
-                    last = attempt > TRIES or not refusal.again
-                    await self._owner.cannot_open(refusal, attempt, last=last)
-                    if last:
-                        self._waiting.clear()
-                        return
-                    least, most = self._owner.backoff
-                    await asyncio.sleep(exponential_backoff_time(attempt, min_wait=least, max_wait=most))  # pyright: ignore[reportArgumentType]
-                    continue
-                self._go_over(session)
-                self._pass_on()
-                return
-        finally:
-            if asyncio.current_task() is self._opening:
-                self._opening = None
-
-    # Tasks and timers
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _after(self, name: str, seconds: float, act: Callable[[], None]) -> None:
-        """Once, `seconds` after the first of several askings."""
-        if name in self._timers or not self._open:
-            return
-
-        def due() -> None:
-            del self._timers[name]
-            if self._open:
-                act()
-
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, due)
-
-    def _cancel(self, name: str) -> None:
-        if timer := self._timers.pop(name, None):
-            timer.cancel()
-
-
-def _farewell(session: Session) -> None:
-    task = asyncio.create_task(session.leave())
-    _FAREWELLS.add(task)
-    task.add_done_callback(_FAREWELLS.discard)

@@ -31,6 +31,9 @@ PARAMETERS = tuple(field.wire for field in FIELDS.values() if field.parameter)
 ARGUMENTS = tuple(field.argument for field in FIELDS.values() if field.argument)
 """What Pipecat takes when a service is made."""
 
+OURS: Mapping[str, float] = {"keep_sound": 15.0}
+"""What neither the vendor nor Pipecat has, and what it is by itself."""
+
 CLEARED: Mapping[str, object] = {"keyterms_prompt": [], "prompt": "", "language_codes": []}
 """How the vendor is told to forget one again."""
 
@@ -74,6 +77,7 @@ class EarSettings(AssemblyAISTTSettings):
     reconnect_backoff_max_wait: float | NotGiven | None = field(default_factory=lambda: NOT_GIVEN)
     ws_close_timeout: float | NotGiven | None = field(default_factory=lambda: NOT_GIVEN)
     ws_send_timeout: float | NotGiven | None = field(default_factory=lambda: NOT_GIVEN)
+    keep_sound: float | NotGiven | None = field(default_factory=lambda: NOT_GIVEN)
 
 
 def _defaults() -> dict[str, Any]:
@@ -86,8 +90,15 @@ def _defaults() -> dict[str, Any]:
     return found
 
 
-BY_ITSELF: Mapping[str, Any] = {**_defaults(), "format_turns": True, "continuous_partials": True}
-"""What the service has without a setting, where that is not nothing (Pipecat 1.14)."""
+BY_ITSELF: Mapping[str, Any] = {
+    **_defaults(),
+    **OURS,
+    "format_turns": True,
+    "continuous_partials": True,
+    "reconnect_backoff_min_wait": 0.25,
+}
+"""What the service has without a setting, where that is not nothing (Pipecat 1.14). Pipecat's own shortest wait before a lost
+session is tried again is four seconds; a caller who waits does not know why."""
 
 
 def beyond(name: str, value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""A change that a vendor did not take while a call goes on with what it had before."""
+"""What a vendor refused: a change, while the call goes on with what it had before; or the connection itself."""
 
 from __future__ import annotations
 
@@ -15,3 +15,15 @@ class RefusedChangeFrame(ErrorFrame):
     """
 
     settings: tuple[str, ...] = ()
+
+
+@dataclass
+class RefusedSessionFrame(ErrorFrame):
+    """A session that a vendor refused or ended; `error` is its own sentence.
+
+    settings: the names in the agent file of what it names.
+    again:    another one is being opened.
+    """
+
+    settings: tuple[str, ...] = ()
+    again: bool = False

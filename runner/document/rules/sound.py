@@ -52,7 +52,7 @@ def _without_companion(agent: Agent) -> Iterator[Hit]:
 
 def _waits_turned_round(agent: Agent) -> Iterator[Hit]:
     for path, own, whole in agent.ears():
-        low = number_of(whole.get("reconnect_backoff_min_wait", 4))
+        low = number_of(whole.get("reconnect_backoff_min_wait", 0.25))
         high = number_of(whole.get("reconnect_backoff_max_wait", 10))
         names = [name for name in ("reconnect_backoff_min_wait", "reconnect_backoff_max_wait") if name in own]
         if names and low is not None and high is not None and low > high:
