@@ -18,8 +18,43 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallerSaid:
+    """A finished turn of whoever is on the line.
+
+    turn:     its number in the call, from 1; 0 where nobody counts.
+    speaker:  the ear's letter, `UNKNOWN` where the turn was too short to tell, None where nobody is told apart.
+    name:     what the file calls that speaker, "" for nothing.
+    language: the short code of what was spoken, and how sure the ear is of it, 0..1; None where it does not tell.
+    answered: False for somebody whom the agent does not answer.
+    """
+
     text: str
     stage: str | None
+    version: int
+    turn: int = 0
+    speaker: str | None = None
+    name: str = ""
+    language: str | None = None
+    confidence: float | None = None
+    answered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerCorrected:
+    """Somebody else said it: `text`, the turn of that number or a part of it, was taken for `before` and was `speaker`."""
+
+    turn: int
+    text: str
+    before: str | None
+    speaker: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageChanged:
+    """The agent goes over to what the caller speaks; None is the agent's own language."""
+
+    left: str | None
+    language: str | None
     version: int
 
 
@@ -74,5 +109,16 @@ class CallEnded:
     version: int
 
 
-Event = CallStarted | CallerSaid | AgentSaid | StageEntered | AgentVersion | TurnLatency | Trouble | CallEnded
+Event = (
+    CallStarted
+    | CallerSaid
+    | SpeakerCorrected
+    | LanguageChanged
+    | AgentSaid
+    | StageEntered
+    | AgentVersion
+    | TurnLatency
+    | Trouble
+    | CallEnded
+)
 Listener = Callable[[Event], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from runner.catalog import Part
@@ -15,10 +15,13 @@ from runner.events import (
     CallerSaid,
     CallStarted,
     Event,
+    LanguageChanged,
+    SpeakerCorrected,
     StageEntered,
     Trouble,
     TurnLatency,
 )
+from runner.problem import Problem, print_problems
 from runner.selection import Choice
 
 _PARTS: dict[Part, str] = {"stt": "hears", "llm": "thinks", "tts": "speaks"}
@@ -38,6 +41,13 @@ def _part(what: str, seconds: float, whose: str) -> str:
 def _by(version: int) -> str:
     """Which version did it; the one that the agent was started with goes without saying."""
     return f" (version {version})" if version > 1 else ""
+
+
+def _caller(said: CallerSaid) -> str:
+    """`caller`, `caller B es 0.93`, `caller B the interpreter`."""
+    sure = f"{said.confidence:.2f}" if said.language and said.confidence is not None else None
+    known = (said.speaker, said.name or None, said.language, sure)
+    return " ".join(["caller", *(word for word in known if word)])
 
 
 class Terminal:
@@ -63,15 +73,28 @@ class Terminal:
                 if choice.unused:
                     self.line(f"          without effect here: {', '.join(choice.unused)}", _DIM)
 
-    def event(self, call: int, event: Event) -> None:
-        """One thing that happened in the call of that number."""
+    def detail(self, text: str) -> None:
+        """A line that may quote an agent file."""
+        self.line(text)
+
+    def problems(self, problems: Sequence[Problem], after: str) -> None:
+        """What is wrong with a file, and what it means for who is talking; "" for nothing."""
+        self.line(f"{print_problems(problems, color=self._color)} {after}".rstrip())
+
+    def event(self, call: int, event: Event, agent: str = "") -> None:
+        """One thing that happened in the call of that number. agent: its name, for logs."""
         who = self._prefix(call)
         match event:
             case CallStarted(carrier, version):
                 self._opened(call)
                 self.line(f"{self._prefix(call)}call started ({carrier}), version {version}", _DIM)
             case CallerSaid(text, _, version):
-                self.line(f"{who}[caller] {text}{_by(version)}", _CYAN)
+                ignored = "" if event.answered else " (not answered)"
+                self.line(f"{who}[{_caller(event)}] {text}{ignored}{_by(version)}", _CYAN)
+            case SpeakerCorrected(turn, text, before, speaker, _):
+                self.line(f'{who}[correction] turn {turn} was {speaker}, not {before}: "{text}"', _DIM)
+            case LanguageChanged(left, language, version):
+                self.line(f"{who}[language] {left or 'own'} -> {language or 'own'} (version {version})", _DIM)
             case AgentSaid(text, _, version, interrupted):
                 cut = " (cut off by the caller)" if interrupted else ""
                 self.line(f"{who}[agent] {text}{cut}{_by(version)}", _GREEN)

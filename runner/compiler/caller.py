@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame, InputDTMFFrame, LLMContextFrame, LLMMessagesAppendFrame
-from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from runner.compiler.authorship import Authorship
+from runner.compiler.callers import Callers
 from runner.compiler.conversation import Conversation
 from runner.compiler.keypad import Keypad
 
 
 class CallerTurns(FrameProcessor):
-    """Tells the conversation each new turn of the caller, and lets through the request that the conversation wants made.
+    """Tells the conversation each new turn of the callers, and lets through the requests that it wants made.
 
     A turn is new when the context holds more messages of the caller than at the last request: the same context passes again
     after a stage was entered or a function was called.
@@ -23,11 +23,11 @@ class CallerTurns(FrameProcessor):
     Keys that the caller presses end here too and become a turn. The first of them silences the agent, as a voice would.
     """
 
-    def __init__(self, conversation: Conversation, authorship: Authorship) -> None:
+    def __init__(self, conversation: Conversation, callers: Callers, authorship: Authorship) -> None:
         super().__init__()
         self._conversation = conversation
+        self._callers = callers
         self._authorship = authorship
-        self._heard = 0
         self.keypad = Keypad(self._pressed)
 
     async def cleanup(self) -> None:
@@ -42,12 +42,11 @@ class CallerTurns(FrameProcessor):
             await self._press(frame)
             return
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM and not frame.speculation:
-            said = self._new_turn(frame.context)
-            if said:
-                request = await self._conversation.heard(said, frame)
-                if request is None:
-                    return
-                frame = request
+            async for request in self._callers.requests(frame):
+                self._authorship.stamp(request)
+                await self.push_frame(request, direction)
+            return
+        self._callers.notice(frame)
         if isinstance(frame, LLMContextFrame):
             self._authorship.stamp(frame)
         await self.push_frame(frame, direction)
@@ -63,8 +62,3 @@ class CallerTurns(FrameProcessor):
     async def _pressed(self, said: str) -> None:
         turn = LLMMessagesAppendFrame(messages=[{"role": "user", "content": said}], run_llm=True)
         await self.push_frame(turn, FrameDirection.UPSTREAM)
-
-    def _new_turn(self, context: LLMContext) -> str:
-        turns = [m for m in context.messages if isinstance(m, dict) and m.get("role") == "user"]
-        new, self._heard = turns[self._heard :], len(turns)
-        return " ".join(text for turn in new if isinstance(text := turn.get("content"), str))

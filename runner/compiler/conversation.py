@@ -16,10 +16,20 @@ from pipecat.frames.frames import LLMContextFrame, TTSSpeakFrame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 
 from runner.compiler.likely import likely
+from runner.compiler.said import Correction, Turn
+from runner.compiler.spoken_language import LanguageSpoken
 from runner.compiler.stages import END, ENTER, StageFlow, functions_of, node, way_of_last_resort
 from runner.definition import BACK, AgentDefinition, Transition
-from runner.effective import Change, Effective, change, effective, held_after
-from runner.events import AgentVersion, CallerSaid, Listener, StageEntered
+from runner.effective import Change, Effective, change, effective, held_after, own_language
+from runner.events import (
+    AgentVersion,
+    CallerSaid,
+    Event,
+    LanguageChanged,
+    Listener,
+    SpeakerCorrected,
+    StageEntered,
+)
 from runner.following import follow
 
 Chooser = Callable[[str, Sequence[Transition]], Transition | None]
@@ -63,6 +73,19 @@ class Conversation:
         self._flow: StageFlow | None = None
         self._parts: Parts | None = None
         self._begun = False
+        self._languages: dict[str | None, LanguageSpoken] = {}
+        self._language: str | None = None
+        self._speaker: str | None = None
+
+    @property
+    def language(self) -> str | None:
+        """The short code of what the caller speaks, None for the agent's own language."""
+        return self._language
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the file calls the speakers, by the ear's letters."""
+        return {letter: one.name for letter, one in self._agent.speakers.people.items() if one.name}
 
     @property
     def now(self) -> Effective:
@@ -123,15 +146,20 @@ class Conversation:
             opening: LLMContextMessage = {"role": "developer", "content": text}
             await parts.ask_model(LLMContextFrame(context=LLMContext(messages=[*context.messages, opening])))
 
-    async def heard(self, said: str, frame: LLMContextFrame) -> LLMContextFrame | None:
-        """A finished turn of the caller, before the model is asked.
+    async def heard(
+        self, turns: Sequence[Turn], frame: LLMContextFrame, speaker: str | None = None
+    ) -> LLMContextFrame | None:
+        """Finished turns of a caller, before the model is asked. speaker: whom it will answer.
 
         Returns the request to make, or None when none is to be made: another stage was entered and makes its own, or the
         call is ending and what the caller says into the goodbye gets no answer.
         """
-        self._tell(CallerSaid(text=said, stage=self._now.stage, version=self._version))
+        for turn in turns:
+            self._tell_said(turn, answered=True)
+        said = " ".join(turn.text for turn in turns)
         if self._now.end:
             return None
+        await self._turn_to(turns, speaker)
         ways = self._now.ways
         if not ways:
             return frame
@@ -153,13 +181,61 @@ class Conversation:
         await self._look_ahead(said, request, frame.context)
         return request
 
+    def overheard(self, turns: Sequence[Turn]) -> None:
+        """Turns of somebody whom the agent does not answer."""
+        for turn in turns:
+            self._tell_said(turn, answered=False)
+
+    def corrected(self, correction: Correction) -> None:
+        """The ear has found that somebody else said something."""
+        words = correction.words
+        told = SpeakerCorrected(correction.turn, words.text, words.speaker, correction.speaker, self._version)
+        self._tell(told)
+
+    def _tell_said(self, turn: Turn, *, answered: bool) -> None:
+        language, confidence = turn.language or (None, None)
+        self._tell(
+            CallerSaid(
+                text=turn.text,
+                stage=self._now.stage,
+                version=self._version,
+                turn=turn.number,
+                speaker=turn.speaker,
+                name=self.names.get(turn.speaker or "", ""),
+                language=language,
+                confidence=confidence,
+                answered=answered,
+            )
+        )
+
+    async def _turn_to(self, turns: Sequence[Turn], speaker: str | None) -> None:
+        """Go over to the language of these turns, and to what the model is told for this speaker."""
+        apart = self._agent.speakers.mode != "together"
+        spoken = self._languages.setdefault(speaker if apart else None, LanguageSpoken())
+        language = spoken.after(turns, self._agent.languages, own_language(self._agent))
+        if (language, speaker) == (self._language, self._speaker):
+            return
+        async with self._moving:
+            left, self._language, self._speaker = self._language, language, speaker
+            now = self._at(self._now.stage)
+            changed = change(self._held, now)
+            self._now, self._held = now, held_after(self._held, now)
+            if changed:
+                await self._attached()[1].apply(changed, now)
+        if language != left:
+            self._tell(LanguageChanged(left, language, self._version))
+
+    def _at(self, stage: str | None) -> Effective:
+        """What the call is set to in a stage, for whom it answers now."""
+        return effective(self._agent, stage, self._language, self._speaker)
+
     async def _look_ahead(self, said: str, request: LLMContextFrame, context: LLMContext) -> None:
         """Get ready for the stage that the caller has probably asked for, while the model still chooses."""
         way = likely(said, self._now.ways) if self._now.turns.look_ahead == "likely" else None
         if way is None:
             return
         flow, parts = self._attached()
-        coming = effective(self._agent, self._target(way))
+        coming = self._at(self._target(way))
         changed = change(self._held, coming)
         if coming.say is not None:
             await parts.say_ahead(coming.say, changed, coming)
@@ -194,7 +270,7 @@ class Conversation:
                 self._kept = stage if going.fate == "removed" else None
                 self._renamed = {was: going.names.get(to, to) for was, to in self._renamed.items()} | dict(going.names)
                 self._visited = [name for was in self._visited if (name := self._renamed.get(was, was)) in agent.stages]
-            now = effective(held, stage)
+            now = effective(held, stage, self._language, self._speaker)
             changed = change(self._held, now)
             self._agent, self._version = held, version
             self._now, self._held = now, held_after(self._held, now)
@@ -225,7 +301,7 @@ class Conversation:
         return self._node(self._target(way))
 
     def _node(self, stage: str) -> NodeConfig:
-        coming = effective(self._agent, stage)
+        coming = self._at(stage)
         return self._stamped(node(coming, functions_of(() if self._choose else self._own(coming), self._take)))
 
     def _opening(self) -> NodeConfig:
@@ -270,7 +346,7 @@ class Conversation:
     async def _entered(self, action: dict[str, Any], _flow: object) -> None:
         stage, opening = cast("str | None", action["stage"]), bool(action["opening"])
         _, parts = self._attached()
-        before, now = self._now, effective(self._agent, stage)
+        before, now = self._now, self._at(stage)
         if not opening:
             if before.stage is not None and before.stage != self._kept:
                 self._visited.append(before.stage)
@@ -295,7 +371,7 @@ class Conversation:
             raise RuntimeError("attach() comes before the call begins")
         return self._flow, self._parts
 
-    def _tell(self, event: CallerSaid | StageEntered | AgentVersion) -> None:
+    def _tell(self, event: Event) -> None:
         self._listener(event)
 
 

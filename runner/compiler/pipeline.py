@@ -29,9 +29,11 @@ from runner.catalog import PARTS, Part
 from runner.compiler import services
 from runner.compiler.authorship import Authorship, Made
 from runner.compiler.caller import CallerTurns
+from runner.compiler.callers import Callers
 from runner.compiler.conversation import Conversation
 from runner.compiler.observing import spare_observers
 from runner.compiler.services import Here
+from runner.compiler.services.assemblyai_ears import AssemblyAIEars
 from runner.compiler.services.cartesia_ahead import CartesiaAhead
 from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
@@ -70,6 +72,7 @@ class Compiled:
     authorship: Authorship
     turns: TurnTaking | None
     caller: CallerTurns
+    callers: Callers
     reason: str = "the caller hung up"
     ending: bool = False
 
@@ -96,6 +99,15 @@ class Compiled:
         if self.spoken:
             await self.worker.queue_frame(RTVIServerMessageFrame(data={"type": "end", "reason": reason}))
         await self.worker.queue_frame(EndFrame())
+
+    async def last_corrections(self) -> None:
+        """Wait for what the ear still says about who spoke; it does so when its session ends."""
+        if isinstance(self.stt, AssemblyAIEars):
+            await self.stt.last_revisions()
+
+    async def wait_for_caller(self, now: Effective) -> None:
+        """Count the caller's silence from its beginning."""
+        await self.pair.user().queue_frame(UserIdleTimeoutUpdateFrame(timeout=idle_timeout(now.turns.idle)))
 
     async def close(self) -> None:
         """Release what outlives the pipeline."""
@@ -143,7 +155,8 @@ def compile_call(
     context = LLMContext()
     llm = services.build_llm(now, keys, here)
     authorship = Authorship(lambda: Made(conversation.version, conversation.now.stage))
-    caller = CallerTurns(conversation, authorship)
+    callers = Callers(conversation, context)
+    caller = CallerTurns(conversation, callers, authorship)
     if writer:
         stt = tts = turns = None
         pair = LLMContextAggregatorPair(
@@ -183,8 +196,13 @@ def compile_call(
         authorship=authorship,
         turns=turns,
         caller=caller,
+        callers=callers,
     )
     flow = StageFlow(llm=llm, context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
     conversation.attach(flow, compiled)
     authorship.follow(llm, pair.assistant())
+    callers.said.follow(pair.user())
+    callers.contexts.follow(llm, pair.assistant())
+    if isinstance(stt, AssemblyAIEars):
+        stt.speaker_revised = callers.corrected
     return compiled

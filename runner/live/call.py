@@ -22,10 +22,12 @@ from pipecat.workers.runner import WorkerRunner
 from runner.catalog import PROVIDERS, Part, Provider
 from runner.compiler.conversation import Chooser, Conversation
 from runner.compiler.pipeline import Carrier, Writer, compile_call
+from runner.compiler.said import Words
 from runner.compiler.services import Here
 from runner.compiler.services.refused import RefusedChangeFrame
 from runner.definition import AgentDefinition
 from runner.events import AgentSaid, CallEnded, CallerSaid, CallStarted, Event, Listener, Trouble, TurnLatency
+from runner.live.history import History
 from runner.live.line import DIRECT, Line
 from runner.live.page_messages import as_message
 from runner.live.troubles import sentence
@@ -51,6 +53,7 @@ class Call:
     pinned: it keeps the version it began with.
     number: its place among the calls of this process, from 1.
     here, choose: what runs on this machine instead of in the cloud, and how ways out are chosen then.
+    nobody_listens: the client is gone and may come back (`away.py`); the caller's silence does not count meanwhile.
     forget: called once when the call is over.
     line: what the carrier decides about the call, whatever the file says.
     """
@@ -81,6 +84,8 @@ class Call:
         self._listener = listener
         self._forget = forget
         self._silences = 0
+        self._history = History()
+        self.nobody_listens = False
         self._last_trouble = ""
         self._awaits_caller = False
         self._limit: asyncio.TimerHandle | None = None
@@ -129,6 +134,7 @@ class Call:
                 self._limit.cancel()
             self._over.set()
             self._ready.set()
+            await self._compiled.last_corrections()
             self._tell(CallEnded(self._compiled.reason, self.version))
             await self._compiled.close()
             if self._forget:
@@ -145,18 +151,24 @@ class Call:
         with of_call(self._tag):
             await self.conversation.begin(self._compiled.context)
 
-    def await_caller(self, seconds: float) -> None:
-        """The caller is about to come: get ready for it, and end the call when nobody has come after so many seconds."""
+    def await_caller(self, seconds: float, key: str = "") -> None:
+        """The caller is about to come: get ready for it, and end the call when nobody has come after so many seconds.
+
+        key: of the agent file, which holds these seconds.
+        """
         self._awaits_caller = True
 
         def nobody_came() -> None:
             if not self.conversation.begun:
-                self._spawn(self.cancel("nobody came"))
+                self._spawn(self.cancel(f"nobody came within {seconds:g} s ({key})" if key else "nobody came"))
 
         asyncio.get_running_loop().call_later(seconds, nobody_came)
 
-    async def hear_typed(self, text: str) -> None:
-        """A turn the caller typed."""
+    async def hear_typed(self, text: str, speaker: str | None = None, language: str | None = None) -> None:
+        """A turn the caller typed, as if the ear had told who it was and in which language."""
+        if speaker or language:
+            sure = 1.0 if language else None
+            self._compiled.callers.said.note(Words(text, speaker=speaker, language=language, confidence=sure))
         await self._compiled.worker.queue_frame(
             LLMMessagesAppendFrame(messages=[{"role": "user", "content": text}], run_llm=True)
         )
@@ -249,6 +261,15 @@ class Call:
         """Something is wrong that the call goes on with, in a sentence for people."""
         self._tell(Trouble(text, self.version))
 
+    async def go_on(self, gone: float) -> None:
+        """The client is back after so many seconds: tell it where the call is, and count the caller's silence from now."""
+        self.nobody_listens = False
+        self._silences = 0
+        now = self.conversation.now
+        told = {"type": "back", "stage": now.stage, "version": self.version, "seconds": round(gone, 1)}
+        await self._compiled.worker.queue_frame(RTVIServerMessageFrame(data={**told, "lines": self._history.lines}))
+        await self._compiled.wait_for_caller(now)
+
     async def over(self) -> None:
         await self._over.wait()
 
@@ -259,6 +280,7 @@ class Call:
     def _tell(self, event: Event) -> None:
         if isinstance(event, CallerSaid):  # typed and pressed turns start no turn of Pipecat's
             self._silences = 0
+        self._history.take(event)
         self._listener(event)
         message = as_message(event)
         if message and self._compiled.spoken and not self._over.is_set():
@@ -330,7 +352,7 @@ class Call:
 
     async def _caller_is_silent(self) -> None:
         idle = self.conversation.now.turns.idle
-        if idle is None or self._compiled.caller.keypad.is_being_used:
+        if idle is None or self.nobody_listens or self._compiled.caller.keypad.is_being_used:
             return
         self._silences += 1
         if self._silences > idle.tries:

@@ -13,12 +13,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from runner.environment import Environment
-from runner.events import AgentSaid, AgentVersion, CallEnded, CallerSaid, Event, StageEntered, Trouble
+from runner.events import (
+    AgentSaid,
+    AgentVersion,
+    CallEnded,
+    CallerSaid,
+    Event,
+    LanguageChanged,
+    SpeakerCorrected,
+    StageEntered,
+    Trouble,
+)
 from runner.live.call import Call
 from runner.live.carriers.typed import TypedCarrier
 from runner.live.handover import hand_over, plan
+from runner.live.page_messages import as_message
 from runner.live.reload import Agents, Saved
 from runner.live.switchboard import Switchboard
+from runner.live.typed_turn import typed_turn
 from runner.live.watch import Watcher
 from runner.problem import print_problems
 from runner.selection import Mode
@@ -84,7 +96,8 @@ class _Room:
             if not text:
                 continue
             carrier.asked()
-            await call.hear_typed(text)
+            turn = typed_turn(text, call.conversation.agent)
+            await call.hear_typed(turn.text, turn.speaker, turn.language)
             await carrier.quiet(_ANSWER_SECS)
         await call.end("the input ended")
 
@@ -145,7 +158,7 @@ class _Room:
         if isinstance(event, Trouble):
             event = Trouble(self._environment.masked(event.text), event.version)
         if not self._json:
-            if not isinstance(event, CallerSaid):
+            if not isinstance(event, CallerSaid) or event.speaker or event.language:
                 self._terminal.event(call.number, event)
             return
         match event:
@@ -159,6 +172,9 @@ class _Room:
                 self._write({"type": "problem", "message": text, "version": version})
             case CallEnded(reason, version):
                 self._write({"type": "end", "reason": reason, "version": version})
+            case CallerSaid() | SpeakerCorrected() | LanguageChanged():
+                if message := as_message(event):
+                    self._write(message)
             case _:
                 pass
 

@@ -6,7 +6,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.events import AgentSaid, AgentVersion, Event, StageEntered, Trouble, TurnLatency
+from runner.events import (
+    AgentSaid,
+    AgentVersion,
+    CallerSaid,
+    Event,
+    LanguageChanged,
+    SpeakerCorrected,
+    StageEntered,
+    Trouble,
+    TurnLatency,
+)
 
 
 def as_message(event: Event) -> dict[str, Any] | None:
@@ -14,6 +24,19 @@ def as_message(event: Event) -> dict[str, Any] | None:
     match event:
         case StageEntered(left, stage, version):
             return {"type": "stage", "from": left, "to": stage, "version": version}
+        case CallerSaid(speaker=speaker, language=language) if speaker or language:
+            return caller_turn(event)
+        case SpeakerCorrected(turn, text, before, speaker, version):
+            return {
+                "type": "correction",
+                "turn": turn,
+                "text": text,
+                "before": before,
+                "speaker": speaker,
+                "version": version,
+            }
+        case LanguageChanged(left, language, version):
+            return {"type": "language", "from": left, "to": language, "version": version}
         case AgentVersion(version, stage, changes):
             return {"type": "version", "version": version, "stage": stage, "changes": list(changes)}
         case AgentSaid(_, stage, version, interrupted):
@@ -29,3 +52,13 @@ def as_message(event: Event) -> dict[str, Any] | None:
             return {"type": "problem", "message": text, "version": version}
         case _:
             return None
+
+
+def caller_turn(said: CallerSaid) -> dict[str, Any]:
+    """A caller's turn with what is known of who spoke and in which language."""
+    known: dict[str, Any] = {"type": "caller", "turn": said.turn, "text": said.text}
+    if said.speaker is not None:
+        known |= {"speaker": said.speaker, "name": said.name, "answered": said.answered}
+    if said.language is not None:
+        known |= {"language": said.language, "confidence": said.confidence}
+    return known | {"stage": said.stage, "version": said.version}

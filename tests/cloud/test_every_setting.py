@@ -589,7 +589,12 @@ async def test_room_is_made_as_the_file_says() -> None:
             "daily: {max_participants: 1}",
         ),
         *("daily: {dial_in: true}", "daily: {enable_dialout: true}", "daily: {enable_recording: cloud}"),
-        *("daily: {dial_in: ['15551230100']}", "daily: {dial_out: [all]}", "daily: {caller_id: 5}", "daily: {sip: maybe}"),
+        *(
+            "daily: {dial_in: ['15551230100']}",
+            "daily: {dial_out: [all]}",
+            "daily: {caller_id: 5}",
+            "daily: {sip: maybe}",
+        ),
         *("daily: {caller_id: '+1 555'}", "daily: {wait_for_caller: 5}"),
         *("daily: {display_name: ''}", "reload: sometimes", "voices: {maya: ''}", "voices: {'ma ya': x}"),
     ],

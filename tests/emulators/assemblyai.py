@@ -50,6 +50,7 @@ class AssemblyAISession(Session):
     audio:                  every audio byte before Terminate, in order.
     audio_after_terminate:  every audio byte after it: what the caller said and nobody heard.
     frames:                 each audio frame's time and size.
+    told:                   number of a finished turn -> who spoke and in which language, as it was sent.
     """
 
     configuration: Configuration = field(default_factory=Configuration)
@@ -57,6 +58,7 @@ class AssemblyAISession(Session):
     audio_after_terminate: bytearray = field(default_factory=bytearray)
     frames: list[AudioFrame] = field(default_factory=list)
     terminated_at: float | None = None
+    told: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,6 +109,9 @@ class AssemblyAIEmulator(Emulator):
     termination_delay:  from Terminate to Termination (the vendor: 0.55 to 1.2); None: never answered.
     expires_in:         from the upgrade to the end of the longest session; it then ends with 3008 (the vendor: 3 hours).
     key:                the only accepted key; None: any key that is not a Bearer.
+    speakers:           with speaker_labels, the label of each coming final; then A, or UNKNOWN for one or two words.
+    languages:          with language_detection, code and confidence of each coming final; then English.
+    revisions:          what the `SpeakerRevision` before Termination says otherwise: number of the turn -> label.
     timeline:           which word is spoken in which of the numbered 10 ms of the caller's sound; replaces the script.
     """
 
@@ -126,6 +131,9 @@ class AssemblyAIEmulator(Emulator):
         self.pause_ms = 200
         self.word_ms = 250
         self.partial_ms = 300
+        self.speakers: deque[str] = deque()
+        self.languages: deque[tuple[str, float]] = deque()
+        self.revisions: dict[int, str] = {}
         self.sessions: list[AssemblyAISession] = []
         self.handshakes = 0
         self.tokens_asked: list[int] = []
@@ -282,8 +290,15 @@ class AssemblyAIEmulator(Emulator):
         if self.termination_delay is None:
             return
         if session.configuration.flag("speaker_labels"):
-            revision = {"turn_order": 0, "speaker_label": "A", "words": []}
-            self._queue(session, {"type": "SpeakerRevision", "revisions": [revision]}, self.termination_delay)
+            revised = [
+                {
+                    "turn_order": order,
+                    "speaker_label": self.revisions.get(order, told.get("speaker_label")),
+                    "words": [],
+                }
+                for order, told in session.told.items()
+            ]
+            self._queue(session, {"type": "SpeakerRevision", "revisions": revised}, self.termination_delay)
         lasted = round(time.monotonic() - session.opened_at, 2)
         termination = {"type": "Termination", "audio_duration_seconds": round(session.audio_seconds, 2)}
         self._queue(session, termination | {"session_duration_seconds": lasted}, self.termination_delay)
@@ -294,6 +309,8 @@ class AssemblyAIEmulator(Emulator):
             return
         delay = self.final_delay if heard.is_end else 0.0
         is_u3 = session.configuration.is_u3
+        if heard.is_end:
+            self._tell_apart(session, heard)
         if heard.order > session.announced:
             session.announced = heard.order
             if is_u3:
@@ -306,6 +323,16 @@ class AssemblyAIEmulator(Emulator):
         # The older family sends a final twice when it formats.
         if heard.is_end and session.configuration.flag("format_turns"):
             self._queue(session, _turn(session, heard, formatted=True), delay)
+
+    def _tell_apart(self, session: AssemblyAISession, heard: Heard) -> None:
+        """Who spoke and in which language, for finals only; a turn of one or two words is too short to tell who spoke."""
+        told = session.told.setdefault(heard.order, {})
+        if session.configuration.flag("language_detection"):
+            code, confidence = self.languages.popleft() if self.languages else ("en", 0.99)
+            told |= {"language_code": code, "language_confidence": confidence}
+        if session.configuration.flag("speaker_labels"):
+            short = "UNKNOWN" if len(heard.words) < 3 else "A"
+            told |= {"speaker_label": self.speakers.popleft() if self.speakers else short, "speaker_confidence": 0.88}
 
     def _queue(self, session: AssemblyAISession, body: dict[str, Any], delay: float = 0.0) -> None:
         session.outgoing.put_nowait((time.monotonic() + delay, body))
@@ -358,10 +385,8 @@ def _turn(session: AssemblyAISession, heard: Heard, *, formatted: bool) -> dict[
             for index, word in enumerate(words)
         ],
     }
-    if heard.is_end and configuration.flag("language_detection"):
-        body |= {"language_code": "en", "language_confidence": 0.99}
-    if heard.is_end and configuration.flag("speaker_labels"):
-        body |= {"speaker_label": "A", "speaker_confidence": 0.88}
+    if heard.is_end:
+        body |= session.told.get(heard.order, {})
     return body
 
 

@@ -314,13 +314,22 @@ async def test_labels_and_languages_come_with_finals_when_asked() -> None:
         begun(emulator, speaker_labels="true", language_detection="true") as client,
     ):
         emulator.termination_delay = emulator.final_delay = 0
-        emulator.script(["Hello."])
-        await client.speak(tone(300))
+        emulator.languages.extend([("es", 0.93)])
+        emulator.revisions[0] = "B"
+        emulator.script(["Quiero reservar una mesa.", "Yes."])
+        for _ in range(2):
+            await client.speak(tone(300))
+            await client.say("ForceEndpoint")
         await client.say("Terminate")
         messages, _ = await client.until_closed()
-    final = next(message for message in messages if message.get("end_of_turn"))
-    assert (final["speaker_label"], final["language_code"]) == ("A", "en")
+    partials = [message for message in messages if message.get("end_of_turn") is False]
+    assert not [message for message in partials if "speaker_label" in message or "language_code" in message]
+    one, other = (message for message in messages if message.get("end_of_turn"))
+    assert (one["speaker_label"], one["language_code"], one["language_confidence"]) == ("A", "es", 0.93)
+    assert (other["speaker_label"], other["language_code"]) == ("UNKNOWN", "en"), "too short to tell"
     assert [message["type"] for message in messages[-2:]] == ["SpeakerRevision", "Termination"]
+    revised = [(one["turn_order"], one["speaker_label"]) for one in messages[-2]["revisions"]]
+    assert revised == [(0, "B"), (1, "UNKNOWN")]
 
 
 async def test_audio_after_terminate_is_kept_apart() -> None:
