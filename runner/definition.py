@@ -227,6 +227,23 @@ class SpokenLanguage:
 
 @dataclass(frozen=True, slots=True)
 class AgentDefinition:
+@dataclass(frozen=True, slots=True)
+class OnTrouble:
+    """What the caller hears when a turn cannot be answered.
+
+    say:     after a fault, so that the caller knows to go on.
+    goodbye: before the call ends because a part of it does not work any more.
+    tries:   with so many turns in a row that could not be answered the call ends.
+    after:   seconds a caller waits for the first words of an answer before it is given up; None: 8, or with a longer
+             `llm.timeout` three more than that.
+    """
+
+    say: str = "Sorry, something went wrong on my side. Could you say that again?"
+    goodbye: str = "I am sorry, something is not working here. Please call again later. Goodbye."
+    tries: int = 3
+    after: float | None = None
+
+
     """One good agent file.
 
     file:      the YAML file, absolute.
@@ -256,6 +273,7 @@ class AgentDefinition:
     limits: Limits = Limits()
     anywhere: tuple[Transition, ...] = ()
     stages: Mapping[str, Stage] = field(default_factory=dict[str, Stage])
+    on_trouble: OnTrouble | None = OnTrouble()
     speakers: Speakers = Speakers()
     languages: Mapping[str, SpokenLanguage] = field(default_factory=dict[str, SpokenLanguage])
     sources: tuple[Path, ...] = ()

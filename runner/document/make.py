@@ -14,6 +14,7 @@ from runner.definition import (
     Greeting,
     Idle,
     Limits,
+    OnTrouble,
     Only,
     Person,
     Service,
@@ -77,7 +78,8 @@ class _Maker:
             audio=Audio(**self._group("audio")),
             daily=Daily(**_delta(self._group("daily"))),  # type: ignore[arg-type]
             reload=_defaults({"reload": schema()["properties"]["reload"]}, data)["reload"],
-            limits=Limits(max_call=_seconds(data.get("limits", {}).get("max_call"))),
+            limits=Limits(**{name: float(value) for name, value in self._group("limits").items()}),
+            on_trouble=self._on_trouble(),
             anywhere=tuple(map(_transition, data.get("anywhere", []))),
             stages={name: self._stage(name, stage) for name, stage in data.get("stages", {}).items()},
             speakers=self._speakers(),
@@ -157,6 +159,15 @@ class _Maker:
 
     def _optional_prompt(self, group: Group, path: Where) -> str | None:
         return self._prompt(group["prompt"], (*path, "prompt")) if "prompt" in group else None
+
+    def _on_trouble(self) -> OnTrouble | None:
+        given = self.data.get("on_trouble", True)
+        if given is False:
+            return None
+        if isinstance(given, str):
+            given = {"say": given}
+        filled = _defaults(settings_of(inside(schema(), "on_trouble", {}) or {}, {}), given if given is not True else {})
+        return OnTrouble(filled["say"], filled["goodbye"], filled["tries"], _seconds(filled.get("after")))
 
     def _turns(self) -> Turns:
         node = inside(schema(), "turns", self.data) or {}
