@@ -163,7 +163,7 @@ class Daily:
 
     display_name: the agent's name there, None for its own. caller_name: of whoever uses the printed link.
     expires_in:   seconds the room and its links last.
-    grace:        seconds the agent stays when the last one has left. wait_for_caller: seconds it waits for the first one.
+    wait_for_caller: seconds the agent waits there for the first one to come.
     dial_in:      the numbers whose calls it takes. dial_out: beginnings of those it may be asked to call.
     caller_id:    Daily's id of the number that is shown then. sip: telephone systems can call the room.
     """
@@ -178,7 +178,6 @@ class Daily:
     enable_prejoin_ui: bool = False
     enable_chat: bool = False
     start_video_off: bool = True
-    grace: float = 5.0
     wait_for_caller: float = 120.0
     dial_in: tuple[str, ...] = ()
     dial_out: tuple[str, ...] = ()
@@ -188,9 +187,12 @@ class Daily:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_call`: seconds after which a call ends, None for no limit."""
+    """`max_call`: seconds after which a call ends, None for no limit.
+    `wait_for_return`: seconds that a call waits for a browser that is gone; with 0 it ends at once.
+    """
 
     max_call: float | None = None
+    wait_for_return: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +228,6 @@ class SpokenLanguage:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentDefinition:
-@dataclass(frozen=True, slots=True)
 class OnTrouble:
     """What the caller hears when a turn cannot be answered.
 
@@ -244,6 +244,8 @@ class OnTrouble:
     after: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AgentDefinition:
     """One good agent file.
 
     file:      the YAML file, absolute.
@@ -271,9 +273,9 @@ class OnTrouble:
     daily: Daily = Daily()
     reload: ReloadMode = "live"
     limits: Limits = Limits()
+    on_trouble: OnTrouble | None = OnTrouble()
     anywhere: tuple[Transition, ...] = ()
     stages: Mapping[str, Stage] = field(default_factory=dict[str, Stage])
-    on_trouble: OnTrouble | None = OnTrouble()
     speakers: Speakers = Speakers()
     languages: Mapping[str, SpokenLanguage] = field(default_factory=dict[str, SpokenLanguage])
     sources: tuple[Path, ...] = ()

@@ -7,19 +7,14 @@ saving the file are the same operation with other arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 from runner.catalog import (
     CALL_VARIABLES,
-    DICTATION_MAX_SILENCE_MS,
-    DICTATION_SECS,
     LANGUAGE_NAMES,
-    MAX_SILENCE_MS,
     PARTS,
     PROVIDERS,
-    SHARED,
-    U3_FAMILY,
     Part,
     When,
 )
@@ -35,17 +30,9 @@ from runner.definition import (
     Transition,
     Turns,
 )
+from runner.effective_services import Dictation, in_language, in_stage, silences
 from runner.following import with_new_names
 from runner.prompts import render
-
-
-@dataclass(frozen=True, slots=True)
-class Dictation:
-    """What the caller dictates, and after how many seconds of silence it is over when it does not sound complete."""
-
-    kind: ListenFor
-    on_trouble: rendered, None where nothing is said in trouble.
-    wait: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +42,9 @@ class Effective:
     prompt:   the agent's prompt and the stage's, rendered together: the one system instruction of the model.
     ways:     the ways out of the stage, its own before those from anywhere.
     say:      what is spoken when the stage is entered, rendered; None for nothing.
-    on_trouble: OnTrouble | None
     greeting: rendered, None when the caller speaks first. Heard only at the start of a call.
     listen_for: what is dictated in the stage; None for ordinary speech.
+    on_trouble: rendered, None where nothing is said in trouble.
     """
 
     stage: str | None
@@ -68,6 +55,7 @@ class Effective:
     ways: tuple[Transition, ...]
     turns: Turns
     limits: Limits
+    on_trouble: OnTrouble | None
     say: str | None = None
     asks: bool = True
     end: bool = False
@@ -165,14 +153,13 @@ def effective(
         PromptError: a template fails; `document.load` refuses such an agent, so this is a bug.
     """
     here = agent.stages[stage] if stage is not None else Stage(name="")
-    services = {part: _with_delta(agent, part, here) for part in PARTS}
-    turns, stt, dictation = _silences(agent, here, services["stt"])
-    instead = tuple(_silences(agent, here, service)[1] for service in stt.fallback)
+    services = {part: in_stage(agent, part, here) for part in PARTS}
+    turns, stt, dictation = silences(agent, here, services["stt"])
+    instead = tuple(silences(agent, here, service)[1] for service in stt.fallback)
     own = own_language(agent)
     spoken = agent.languages.get(language or own, SpokenLanguage())
     variables = variables_of(agent, language)
     person = agent.speakers.people.get(speaker or "")
-        on_trouble=_on_trouble(agent.on_trouble, variables),
     prompts = (agent.prompt, here.prompt, spoken.prompt, person.prompt if person else None)
     texts = [render(text, variables).strip() for text in prompts if text]
     say = spoken.say.get(here.name, here.say)
@@ -180,11 +167,12 @@ def effective(
         stage=stage,
         stt=replace(stt, fallback=instead),
         llm=services["llm"],
-        tts=_in_language(services["tts"], spoken, language if language in agent.languages else None, own),
+        tts=in_language(services["tts"], spoken, language if language in agent.languages else None, own),
         prompt="\n\n".join(text for text in texts if text),
         ways=(*here.next, *(() if here.end else agent.anywhere)),
         turns=turns,
         limits=agent.limits,
+        on_trouble=_on_trouble(agent.on_trouble, variables),
         say=render(say, variables).strip() if say else None,
         asks=here.prompt is not None or stage is None,
         end=here.end,
@@ -198,10 +186,6 @@ def change(before: Effective | None, after: Effective) -> Change:
     found: list[FieldChange] = []
     for part in PARTS:
         found.extend(_service_changes(part, before.service(part) if before else None, after.service(part)))
-    if before is not None and before.on_trouble and after.on_trouble:
-        found.extend(_record_changes("on_trouble", before.on_trouble, after.on_trouble, "now"))
-    else:
-        found.extend(_value_change("on_trouble", before, after, "on_trouble", "now"))
     if before is None or before.prompt != after.prompt:
         found.append(FieldChange("prompt", before and before.prompt, after.prompt, "next turn"))
     if before is None or before.ways != after.ways:
@@ -214,6 +198,10 @@ def change(before: Effective | None, after: Effective) -> Change:
     if (before.listen_for if before else None) != after.listen_for:
         found.append(FieldChange("listen_for", before and before.listen_for, after.listen_for, "next turn"))
     found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
+    if before is not None and before.on_trouble and after.on_trouble:
+        found.extend(_record_changes("on_trouble", before.on_trouble, after.on_trouble, "now"))
+    else:
+        found.extend(_value_change("on_trouble", before, after, "on_trouble", "now"))
     return Change(tuple(found))
 
 
