@@ -285,6 +285,7 @@ def schema_of(found: Sequence[Found]) -> Node:
             named = {"type": "object", "properties": {"provider": {"const": provider.name}}, "required": ["provider"]}
             stages.append({"if": {"properties": {part: named}}, "then": {"properties": {"stages": inside}}})
         defs[part] = {"allOf": groups}
+        defs[f"fallback.{part}"] = {"allOf": [_with_fallback(part, provider) for provider in mine]}
         defs[f"stages.{part}"] = {"allOf": stages}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -329,6 +330,30 @@ def _stage(key: str, provider: Found) -> Node:
                 "additionalProperties": False,
             }
     return {"properties": settings, "additionalProperties": False}
+
+
+def _with_fallback(part: str, provider: Found) -> Node:
+    """What the items of `fallback` may say below this provider: those without a provider mean this one again."""
+    same: Node = (
+        {"allOf": [_ref(f"{part}.{provider.name}")]}
+        if "endpoint" in provider.making
+        else _ref(f"{part}.{provider.name}")
+    )
+    if "endpoint" in provider.making:
+        same["allOf"].append({"properties": {"endpoint": _ref("endpoint")}})
+    item = {
+        "type": "object",
+        "x-title": "an item of fallback",
+        "x-again": part,
+        "minProperties": 1,
+        "allOf": [
+            {"$ref": f"{AGENT.name}#/$defs/any_{part}"},
+            {"if": {"required": ["provider"]}, "else": same},
+        ],
+        "unevaluatedProperties": False,
+    }
+    then = {"properties": {"fallback": {"items": item}}}
+    return {"if": {"properties": {"provider": {"const": provider.name}}, "required": ["provider"]}, "then": then}
 
 
 def _ref(name: str) -> Node:

@@ -55,6 +55,7 @@ ALSO: list[Data] = [
     {"llm": {"model": "gpt-5-mini"}},
     {"voices": {"maya": VOICES[0]}, "tts": {"voice": "maya"}},
     {"tts": {"text_aggregation_mode": "token"}},
+    {"tts": {"fallback": [{"voice": VOICES[1]}]}},
     {"turns": {"smart_turn": False}},
     {"turns": {"idle": {"after": 8, "say": "Are you there?"}}},
     {"turns": {"idle": {"after": 8, "say": "Are you there?", "goodbye": "Bye."}}},
@@ -116,7 +117,7 @@ def values(path: str, node: Node) -> list[Any]:
         return GROUPS[path]
     elif path == "voices[]":
         found = [*VOICES]
-    elif path.endswith(("tts.voice", "languages[].voice")):
+    elif path.endswith(("tts.voice", "tts.fallback[].voice", "languages[].voice")):
         found = [*VOICES, "maya"]
     elif path in NAMES:
         found += [{NAMES[path]: value} for value in values(f"{path}[]", node["additionalProperties"])]
@@ -132,7 +133,7 @@ def values(path: str, node: Node) -> list[Any]:
         found += [1, 2]
     elif "string" in kinds:
         found += ["some", "other"]
-    elif "array" in kinds:
+    elif "array" in kinds and "items" in node:
         found += [[value] for value in values(f"{path}[]", resolved(node["items"]))]
     if "object" in kinds:
         inner = node.get("properties", {})
@@ -231,7 +232,7 @@ def names(told: str, path: str) -> bool:
     wanted = named.replace("languages[]", "languages.es").replace("people[]", "people.A").replace("[]", "").split(".")
     if wanted[-1] in ("file", "only"):
         wanted = wanted[:-1]
-    said = list(in_the_file(told))
+    said = [step for step in in_the_file(told) if not step.isdigit()]
     length = min(len(said), len(wanted))
     return said[:length] == wanted[:length] or _of_a_pair(said, wanted)
 

@@ -70,8 +70,13 @@ def _names_another(data: object) -> bool:
     for part in PARTS:
         default = schema()["$defs"][part]["properties"]["provider"]["default"]
         group = cast("Schema", data).get(part, {})
-        if not isinstance(group, dict) or cast("Schema", group).get("provider", default) != default:
+        if not isinstance(group, dict):
             return True
+        instead: Any = cast("Schema", group).get("fallback")
+        items = cast("list[Any]", instead) if isinstance(instead, list) else []
+        for one in (group, *items):
+            if not isinstance(one, dict) or cast("Schema", one).get("provider", default) != default:
+                return True
     return False
 
 

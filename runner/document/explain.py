@@ -12,7 +12,7 @@ from typing import Any, cast
 from jsonschema import ValidationError
 
 from runner.catalog import PARTS, PROVIDERS, Part, Provider
-from runner.document.check import Schema, inside, is_taken, resolved, settings_of, types
+from runner.document.check import Schema, inside, is_taken, resolved, schema, settings_of, types
 from runner.document.names import (
     GONE,
     OLD_VALUES,
@@ -107,6 +107,9 @@ class _Explainer(ValueProblems):
 
     def _unknown_provider(self, node: Schema, group: dict[str, Any]) -> bool:
         """Nobody knows which settings a provider has that does not exist."""
+        part = resolved(node).get("x-again")
+        if part:
+            node = schema()["$defs"][part]
         choices = resolved(node).get("properties", {}).get("provider", {}).get("enum", [])
         return bool(choices) and "provider" in group and group["provider"] not in choices
 
@@ -153,7 +156,7 @@ class _Explainer(ValueProblems):
         title = title_of(node)
         here = (*path, key)
         said = f'"{shown(key)}" is not a setting of {title}.'
-        if is_key_name(key) and title in ("stt", "llm", "tts", "an agent"):
+        if is_key_name(key) and title in ("stt", "llm", "tts", "an agent", "an item of fallback"):
             self._pasted_key(here, key, title)
             return
         if not path and self._stray_stage(here, key):
@@ -169,6 +172,7 @@ class _Explainer(ValueProblems):
             own = (part, f"a stage's {part}")
             other_places = [place for place in other_places if place not in own and key != "endpoint"]
             elsewhere = [home for home in elsewhere if home.title in other_places]
+            parent = parent if key == "fallback" else None
         if later is None and exact is None:
             later = kept_for_later().get(key.lower())
         if later is not None:
@@ -243,6 +247,11 @@ class _Explainer(ValueProblems):
     def _foreign(self, path: Where) -> Part | None:
         """The part whose settings stand at `path` when another provider does it than the one described by hand."""
         here: list[Part] = [part for part in PARTS if path[-1:] == (part,) and len(path) in (1, 3)]
+        if path[1:2] == ("fallback",):
+            part = next(part for part in PARTS if part == path[0])
+            name = cast("dict[str, str]", self._value(path)).get("provider", self._provider(part).name)
+            known = resolved(settings_of(self._node((part,)), {})["provider"])["enum"]
+            return part if name in known and PROVIDERS[part, name].service else None
         return here[0] if here and self._provider(here[0]).service else None
 
     def _rename(self, path: Where, name: str, value: str | None) -> None:
@@ -304,7 +313,10 @@ class _Explainer(ValueProblems):
         return None
 
     def _pasted_key(self, path: Where, key: str, title: str) -> None:
-        variable = next((self._provider(part).key for part in PARTS if part == title), "")
+        owner = path[0] if path[1:2] == ("fallback",) else title
+        variable = next((self._provider(part).key for part in PARTS if part == owner), "")
+        if owner != title and "provider" in (item := cast("dict[str, str]", self._value(path[:-1]))):
+            variable = PROVIDERS[cast("Part", owner), item["provider"]].key
         problem = self.source.on_key(
             path,
             "key-in-file",

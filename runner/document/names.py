@@ -42,6 +42,8 @@ def _homes() -> tuple[Home, ...]:
 
     def walk(node: Schema, path: tuple[str, ...] | None) -> None:
         node = resolved(node)
+        if "x-again" in node:  # a part's settings once more
+            return
         title = str(node.get("x-title", ""))
         for name, part in settings_of(node, {}).items():
             if title and is_taken(part):

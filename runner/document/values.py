@@ -340,7 +340,7 @@ class ValueProblems:
 
 def _other_parts(path: Where, value: str) -> list[str]:
     """The parts that a provider does when it does not do the one it is named for."""
-    if len(path) != 2 or path[0] not in PARTS or path[1] != "provider":
+    if path[0] not in PARTS or path[-1] != "provider":
         return []
     return [part for part in PARTS if value.lower() in schema()["$defs"][part]["properties"]["provider"]["enum"]]
 

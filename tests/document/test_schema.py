@@ -107,7 +107,7 @@ def test_every_duration_names_its_unit(path: str) -> None:
 @pytest.mark.parametrize("service", ["stt", "llm", "tts"])
 def test_every_vendor_setting_names_the_vendor_s_own_name(service: str) -> None:
     for path, node in ALL.items():
-        if path.startswith(f"{service}.") and not path.endswith(("provider", "]", ".file", ".only")):
+        if path.startswith(f"{service}.") and not path.endswith(("provider", "fallback", "]", ".file", ".only")):
             assert "'s name: " in node["description"], path
 
 
@@ -127,9 +127,10 @@ def test_every_group_refuses_settings_it_does_not_know() -> None:
                 yield from groups(inner, inside_condition or key in ("if", "then", "else"))
         elif isinstance(node, list):
             for inner in node:
-                yield from groups(inner)
+                yield from groups(inner, inside_condition)
 
-    opened = {id(schema()["$defs"][name]) for name in ("assemblyai", "openai", "cartesia")}
+    services = ("assemblyai", "openai", "cartesia", "any_stt", "any_llm", "any_tts")
+    opened = {id(schema()["$defs"][name]) for name in services}
     for group in groups(schema()):
         if id(group) not in opened:
             assert group.get("additionalProperties") is False or group.get("unevaluatedProperties") is False
@@ -189,7 +190,7 @@ def test_defaults_of_schema_and_definition_agree(kind: type, group: tuple[str, .
 def test_stage_settings_are_those_of_the_agent() -> None:
     for service, provider in (("stt", "assemblyai"), ("llm", "openai"), ("tts", "cartesia")):
         stage = set(schema()["$defs"][f"{provider}_in_a_stage"]["properties"])
-        assert stage == set(settings_of(schema()["$defs"][service], {})) - {"provider", "endpoint"}
+        assert stage == set(settings_of(schema()["$defs"][service], {})) - {"provider", "endpoint", "fallback"}
 
 
 BY_HAND: list[tuple[Part, str]] = [("stt", "assemblyai"), ("llm", "openai"), ("tts", "cartesia")]

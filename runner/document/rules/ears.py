@@ -138,7 +138,7 @@ def _thresholds_apart(agent: Agent) -> Iterator[Hit]:
 
 def _max_silence_unused(agent: Agent) -> Iterator[Hit]:
     for path, own, whole in agent.ears():
-        dictation = len(path) > 1 and agent.stages[str(path[1])].get("listen_for")
+        dictation = len(path) > 1 and agent.stages.get(str(path[1]), {}).get("listen_for")
         if not _own_turns(whole) and "max_turn_silence" in own and not dictation:
             yield Hit((*path, "max_turn_silence"))
 
@@ -161,7 +161,7 @@ def _min_over_max(agent: Agent) -> Iterator[Hit]:
 def _dictation_cut(agent: Agent) -> Iterator[Hit]:
     """A stage that dictates, and pauses so short that an address falls into pieces."""
     for path, own, _ in agent.ears():
-        kind = agent.stages[str(path[1])].get("listen_for") if len(path) > 1 else None
+        kind = agent.stages.get(str(path[1]), {}).get("listen_for") if len(path) > 1 else None
         shortest = {"email": 300, "phone": 300, "number": 300, "address": 300}.get(str(kind))
         low = number_of(own.get("min_turn_silence"))
         if shortest and low is not None and low < shortest:
@@ -170,7 +170,7 @@ def _dictation_cut(agent: Agent) -> Iterator[Hit]:
 
 def _dictation_forced(agent: Agent) -> Iterator[Hit]:
     for path, own, whole in agent.ears():
-        kind = agent.stages[str(path[1])].get("listen_for") if len(path) > 1 else None
+        kind = agent.stages.get(str(path[1]), {}).get("listen_for") if len(path) > 1 else None
         high = number_of(own.get("max_turn_silence"))
         if _own_turns(whole) and kind and high is not None and high < 1500:
             yield Hit((*path, "max_turn_silence"), {"high": f"{high:g}", "kind": kind}, "value")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runner.catalog import PARTS, PROVIDERS
 from runner.document.check import schema
 from runner.document.rules.rule import Hit, Rule
-from runner.document.rules.view import Agent, group_of
+from runner.document.rules.view import Agent, group_of, list_of
 
 
 def _only_at_the_start(agent: Agent) -> Iterator[Hit]:
@@ -24,7 +24,33 @@ def _only_at_the_start(agent: Agent) -> Iterator[Hit]:
                     yield Hit(("stages", stage, part, key), {"name": key, "who": provider.title, "part": part})
 
 
+def _same_again(agent: Agent) -> Iterator[Hit]:
+    """Items of `fallback` that say nothing which differs from the service above them, or from an item before."""
+    for part in PARTS:
+        whole = group_of(agent.data.get(part))
+        default = schema()["$defs"][part]["properties"]["provider"]["default"]
+        first = {"provider": default, **whole}
+        first.pop("fallback", None)
+        before = [first]
+        for number, item in enumerate(list_of(whole.get("fallback"))):
+            own = group_of(item)
+            same = own.get("provider", first["provider"]) == first["provider"]
+            one = {**first, **own} if same else own
+            if own and one in before:
+                yield Hit((part, "fallback", number), {"number": number + 1, "part": part})
+            before.append(one)
+
+
 RULES = (
+    Rule(
+        "same-again",
+        "warning",
+        "fallback",
+        "Fallback {number} of {part} is the same service with the same settings as one before it.",
+        "Give it another model, voice, endpoint or provider, or remove it.",
+        "the rules of the agent file (README, fallback)",
+        _same_again,
+    ),
     Rule(
         "not-in-a-stage",
         "error",

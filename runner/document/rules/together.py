@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from runner.document.names import closest, shown
+from runner.document.places import Where
 from runner.document.rules.rule import Hit, Rule
-from runner.document.rules.view import Agent, group_of
+from runner.document.rules.view import Agent, group_of, list_of
 
 _ID = re.compile(r"\S{16,}")
 """What can be the id of a voice: vendors make them long and without spaces."""
@@ -17,10 +18,15 @@ def _unknown_voice(agent: Agent) -> Iterator[Hit]:
     names = list(group_of(agent.data.get("voices")))
     if not names:
         return
-    voices = {("tts", "voice"): group_of(agent.data.get("tts")).get("voice")} | {
+    voices: dict[Where, object] = {("tts", "voice"): group_of(agent.data.get("tts")).get("voice")} | {
         ("stages", name, "tts", "voice"): group_of(stage.get("tts")).get("voice")
         for name, stage in agent.stages.items()
     }
+    first = group_of(agent.data.get("tts"))
+    for number, item in enumerate(list_of(first.get("fallback"))):
+        one = group_of(item)
+        if one.get("provider", "cartesia") == first.get("provider", "cartesia"):
+            voices["tts", "fallback", number, "voice"] = one.get("voice")
     for path, voice in voices.items():
         if isinstance(voice, str) and voice not in names and not _ID.fullmatch(voice):
             close = closest(voice, names)

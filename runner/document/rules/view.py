@@ -49,18 +49,23 @@ class Agent:
         return {**numbers, **({"language": "English"} if told else {}), **own, **self.given}
 
     def services(self, part: Part) -> Iterator[tuple[Where, Group, Group]]:
-        """Every `stt`, `llm` or `tts` of the file: its path, what it says itself, what holds there.
+        """Every `stt`, `llm` or `tts` of the file, those of stages and the items of `fallback` too: its path, what it says
+        itself, what holds there.
 
-        Nothing when another vendor provides the service than the one these rules are about.
+        Nothing where another vendor provides the service than the one these rules are about.
         """
         whole = group_of(self.data.get(part))
-        if whole.get("provider", OWN_VENDORS[part]) != OWN_VENDORS[part]:
-            return
-        yield (part,), whole, whole
-        for name, stage in self.stages.items():
-            own = stage.get(part)
-            if isinstance(own, dict):
-                yield ("stages", name, part), own, {**whole, **own}
+        mine = whole.get("provider", OWN_VENDORS[part]) == OWN_VENDORS[part]
+        first = whole if mine else {}
+        if mine:
+            yield (part,), whole, whole
+            for name, stage in self.stages.items():
+                own = stage.get(part)
+                if isinstance(own, dict):
+                    yield ("stages", name, part), own, {**whole, **own}
+        for number, item in enumerate(list_of(whole.get("fallback"))):
+            if item and group_of(item).get("provider", whole.get("provider", OWN_VENDORS[part])) == OWN_VENDORS[part]:
+                yield (part, "fallback", number), group_of(item), {**first, **group_of(item)}
 
     def ears(self) -> Iterator[tuple[Where, Group, Group]]:
         """Every `stt` of the file that is AssemblyAI."""
