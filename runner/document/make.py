@@ -254,3 +254,7 @@ def _transition(item: Group) -> Transition:
         examples=tuple(item.get("examples", ())),
         after_tries=item.get("after_tries"),
     )
+
+
+def _seconds(value: float | int | None) -> float | None:
+    return None if value is None else float(value)
