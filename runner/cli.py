@@ -189,6 +189,12 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--room", metavar="URL", help="join this Daily room")
     parser.add_argument("--token", metavar="T", help="the Daily meeting token for --room")
     parser.add_argument(
+        "--call",
+        metavar="NUMBER",
+        type=_telephone,
+        help="call this telephone (+15551230100) or sip: address from a Daily room",
+    )
+    parser.add_argument(
         "--public-url",
         metavar="URL",
         type=_public_url,
@@ -206,14 +212,15 @@ def _run(arguments: Sequence[str]) -> int:
     if options.old_url:
         print("--url is called --room here; going on with it.", file=sys.stderr)
         options.room = options.room or options.old_url
-    if options.daily and options.room:
-        return usage("--daily makes a new room and --room joins an old one. Give one of them.")
+    if (options.daily, bool(options.room), bool(options.call)).count(True) > 1:
+        return usage("--daily makes a new room, --room joins an old one, --call rings a telephone. Give one of them.")
+    in_a_room = bool(options.daily or options.room or options.call)
     from runner.document.load import agent_files
 
     files = _files([options.agent], agent_files)
     if not files:
         return usage(f"{options.agent} holds no agent files (*.yaml).")
-    if (options.daily or options.room) and len(files) != 1:
+    if in_a_room and len(files) != 1:
         return usage("A Daily room takes one agent. Name the file.")
 
     async def work(agents: Agents, environment: Environment) -> int:
@@ -232,6 +239,7 @@ def _run(arguments: Sequence[str]) -> int:
                 daily=options.daily,
                 room=options.room,
                 token=options.token,
+                call=options.call,
                 public_url=options.public_url,
             ),
             agents,
@@ -304,6 +312,16 @@ def _public_url(typed: str) -> str:
     if not typed.startswith(("https://", "http://")) or len(typed.split("/")[2]) < 1:
         raise argparse.ArgumentTypeError(f"an address begins with https://, not {typed!r}")
     return typed.rstrip("/")
+
+
+def _telephone(typed: str) -> str:
+    """A telephone number as E.164 writes it, without the blanks and dashes that people write; a SIP address as it is."""
+    number = "".join(sign for sign in typed if sign not in " -()./")
+    if number.startswith("+") and number[1:].isdecimal() and 7 <= len(number) - 1 <= 15:
+        return number
+    if typed.startswith("sip:") and "@" in typed:
+        return typed
+    raise argparse.ArgumentTypeError(f"neither a number with its country, such as +15551230100, nor sip:...: {typed!r}")
 
 
 def _add_reload(parser: argparse.ArgumentParser) -> None:

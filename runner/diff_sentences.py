@@ -219,8 +219,16 @@ _DURATIONS: dict[str, tuple[str, str]] = {
     ),
     "turns.speech_timeout": ("waits {} longer for the caller", "waits {} less for the caller"),
     "daily.expires_in": ("a Daily room lasts {} longer", "a Daily room lasts {} less"),
+    "daily.wait_for_caller": (
+        "waits {} longer in a Daily room for somebody to come",
+        "waits {} less in a Daily room for somebody to come",
+    ),
     "turns.idle.after": ("speaks to a silent caller {} later", "speaks to a silent caller {} sooner"),
     "limits.max_call": ("a call may last {} longer", "a call may last {} less"),
+    "limits.wait_for_return": (
+        "waits {} longer for a browser that is gone",
+        "waits {} less for a browser that is gone",
+    ),
 }
 """What is said when a duration grows, and when it shrinks."""
 

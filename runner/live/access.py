@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 _OPEN_PATHS = ("/health",)
 """Answered without a token: a load balancer has none."""
 
-_PROVEN_PATHS = ("/phone/",)
-"""Asked by carriers, from outside: each request proves by itself where it comes from (`carriers/phone_proofs.py`)."""
+_PROVEN_PATHS = ("/phone/", "/daily-dialin-webhook")
+"""Asked by carriers, from outside: each request proves by itself where it comes from (`carriers/phone_proofs.py`,
+`carriers/daily_webhook.py`)."""
 
 
 @dataclass(frozen=True, slots=True)

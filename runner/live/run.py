@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from loguru import logger
@@ -30,6 +31,9 @@ from runner.problem import Problem, print_problems, short_path
 from runner.selection import Mode, why_not
 from runner.terminal import Terminal, wants_color
 
+if TYPE_CHECKING:
+    from runner.live.carriers.daily_room import RoomCall
+
 _GOODBYE_SECS = 0.9
 """Ctrl-C: the calls and the server have this long together."""
 
@@ -46,6 +50,7 @@ class Options:
     daily: bool = False
     room: str | None = None
     token: str | None = None
+    call: str | None = None
     public_url: str | None = None
 
 
@@ -97,22 +102,18 @@ class _House:
         self._banner()
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, serving, watching}, return_when=asyncio.FIRST_COMPLETED)
-        await _within(self._close(server, serving, watcher, room))
+        await _within(self._close(server, serving, watcher))
         for task in (serving, watching, stopping):
             task.cancel()
         for task in (serving, watching):
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
-        return 0
+        return 1 if room and room.failure else 0
 
-    async def _close(
-        self, server: uvicorn.Server, serving: asyncio.Task[None], watcher: Watcher, room: Awaitable[None] | None
-    ) -> None:
+    async def _close(self, server: uvicorn.Server, serving: asyncio.Task[None], watcher: Watcher) -> None:
         await self._switchboard.close("runner was stopped")
         self._news.close()
         server.should_exit = True  # not before: it would cut the calls' connections
-        if room is not None:
-            await room
         await watcher.close()
         await asyncio.wait({serving})
 
@@ -222,21 +223,15 @@ class _House:
             with contextlib.suppress(webbrowser.Error):
                 webbrowser.open(address)
 
-    async def _daily_call(self, stop: asyncio.Event) -> Awaitable[None] | None:
-        if not (self._options.daily or self._options.room):
+    async def _daily_call(self, stop: asyncio.Event) -> RoomCall | None:
+        options = self._options
+        if not (options.daily or options.room or options.call):
             return None
-        from runner.live.carriers.daily_room import join
+        from runner.live.carriers.daily_command import Asked, join
 
+        asked = Asked(room=options.room, token=options.token, call=options.call)
         agent: LiveAgent = next(iter(self._agents))
-        return await join(
-            agent,
-            self._switchboard,
-            self._environment.values,
-            room=self._options.room,
-            token=self._options.token,
-            terminal=self._terminal,
-            when_over=stop.set,
-        )
+        return await join(asked, agent, self._switchboard, self._terminal, stop.set)
 
 
 class _Server(uvicorn.Server):

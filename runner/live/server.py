@@ -31,6 +31,8 @@ from runner.live.access import Access
 from runner.live.admission import Admission
 from runner.live.call import Call
 from runner.live.carriers.client_sound import ClientSerializer
+from runner.live.carriers.daily_start import start_routes
+from runner.live.carriers.daily_webhook import webhook_routes
 from runner.live.carriers.phones import phone_routes
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
@@ -91,6 +93,8 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
     app.state.webrtc = webrtc
     answer_who_is_not_admitted(app)
     app.include_router(phone_routes(agents, switchboard, access))
+    app.include_router(start_routes(agents, switchboard))
+    app.include_router(webhook_routes(agents, switchboard, access))
 
     @app.middleware("http")
     async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -161,6 +161,11 @@ class Switchboard:
         """Keys, and whatever else the environment and `.env` hold now."""
         return self._environment
 
+    def see_off(self, work: asyncio.Task[None]) -> None:
+        """What a carrier still has to do after a call (delete its room): `close` waits for it a moment."""
+        self._running.add(work)
+        work.add_done_callback(self._running.discard)
+
     async def close(self, reason: str) -> None:
         """End every call politely and stop what was started."""
         await asyncio.gather(*(call.end(reason) for call in self.calls))

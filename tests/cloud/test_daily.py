@@ -1,7 +1,4 @@
-"""Calls in a Daily room: what Daily's REST interface is asked for, and how coming and going makes the call.
-
-The room itself is Daily's native client, which cannot be emulated; a stand-in with microphone and loudspeaker takes its place.
-"""
+"""Calls in a Daily room: what Daily's REST interface is asked for, and how coming and going makes the call."""
 
 from __future__ import annotations
 
@@ -9,53 +6,48 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.daily.transport import DailyParams, DailyTransportClient
 
-from runner.document.load import load
-from runner.environment import Environment
-from runner.events import AgentSaid, CallEnded, Event
-from runner.live.call import Call
-from runner.live.carriers import daily_room
-from runner.live.carriers.daily_room import DailyKeyMissing, DailyRefused, create_room, join
+from runner.definition import Daily
+from runner.events import AgentSaid, Trouble
+from runner.live.carriers import daily_rest, daily_room
+from runner.live.carriers.daily_command import Asked, join
+from runner.live.carriers.daily_rest import DailyKeyMissing, DailyRefused, DailyRest
+from runner.live.carriers.daily_room import RoomCall
 from runner.live.carriers.daily_transport import RoomTransport
-from runner.live.reload import LiveAgent
-from runner.live.switchboard import Switchboard
-from runner.terminal import Terminal
+from tests.cloud.rooms import DAILY_KEY, Rooms, rooms
 from tests.cloud.vendors import KEYS, Ports, Vendors
 from tests.emulators import DailyEmulator, until
-from tests.emulators.pipecat_call import Loudspeaker, Microphone
-from tests.running import PROJECT, free_port, run
+from tests.running import PROJECT, Running, free_port, run
 
-DAILY_KEY = "dummy-daily-20b7c4"
 GREETING = "Hi, this is Maya from Northwind. How can I help?"
 
 
-async def test_room_is_private_expires_and_has_two_tokens() -> None:
+# the room
+
+
+async def test_room_is_private_and_expires_with_its_two_tokens() -> None:
     async with DailyEmulator(key=DAILY_KEY) as daily:
         before = int(time.time())
-        address, agent, caller = await create_room(DAILY_KEY, api_url=daily.url)
+        made = await DailyRest(DAILY_KEY, daily.url).make(Daily())
         after = time.time()
     (room,) = daily.created
-    assert address == room.url
+    assert made.url == room.url
     assert room.privacy == "private"
     exp = room.properties["exp"]
-    assert exp == int(exp)
+    assert exp == int(exp) == made.expires_at
     assert before + 7200 <= exp <= after + 7200, "absolute Unix seconds"
     assert room.properties["eject_at_room_exp"] is True
     assert room.properties["enable_prejoin_ui"] is False
-    assert set(daily.tokens) == {agent, caller}
-    assert [daily.tokens[token]["is_owner"] for token in (agent, caller)] == [True, False]
+    assert made.agent_token
+    assert made.caller_token
+    assert [daily.tokens[token]["is_owner"] for token in (made.agent_token, made.caller_token)] == [True, False]
     for properties in daily.tokens.values():
         assert properties["room_name"] == room.name
-        assert before + 7200 <= properties["exp"] <= after + 7200
+        assert properties["exp"] == exp, "the tokens end when the room does"
     assert [(r.method, r.path) for r in daily.requests] == [
         ("POST", "/v1/rooms"),
         ("POST", "/v1/meeting-tokens"),
@@ -66,11 +58,36 @@ async def test_room_is_private_expires_and_has_two_tokens() -> None:
 
 async def test_refusals_of_daily_are_told_in_its_words() -> None:
     async with DailyEmulator(key="another") as daily:
-        with pytest.raises(DailyRefused, match=r"(?s)401.*authentication-error.*Check DAILY_API_KEY\.$") as refused:
-            await create_room(DAILY_KEY, api_url=daily.url)
-    assert DAILY_KEY not in str(refused.value)
-    with pytest.raises(DailyRefused, match="Daily cannot be reached"):
-        await create_room(DAILY_KEY, api_url=f"http://127.0.0.1:{free_port()}/v1")
+        with pytest.raises(DailyRefused) as refused:
+            await DailyRest(DAILY_KEY, daily.url).make(Daily())
+        assert len(daily.requests) == 1, "a wrong key is not tried again"
+    assert str(refused.value) == "Daily made no room: authentication-error (HTTP 401). Check DAILY_API_KEY."
+
+
+async def test_daily_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily_rest, "_PAUSES_SECS", (0.01, 0.01))
+    with pytest.raises(DailyRefused, match=r"Daily cannot be reached: .* Check the network and DAILY_API_URL\.$"):
+        await DailyRest(DAILY_KEY, f"http://127.0.0.1:{free_port()}/v1").make(Daily())
+
+
+async def test_passing_fault_of_daily_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily_rest, "_PAUSES_SECS", (0.01, 0.01))
+    async with DailyEmulator(key=DAILY_KEY) as daily:
+        daily.fail(503, times=2)
+        await DailyRest(DAILY_KEY, daily.url).make(Daily())
+        assert len(daily.created) == 1
+        daily.fail(500, times=3)
+        with pytest.raises(DailyRefused, match=r"server-error \(HTTP 500\)"):
+            await DailyRest(DAILY_KEY, daily.url).make(Daily())
+
+
+async def test_room_whose_tokens_are_refused_is_deleted() -> None:
+    async with DailyEmulator(key=DAILY_KEY) as daily:
+        daily.fail(403, tokens_only=True)
+        with pytest.raises(DailyRefused):
+            await DailyRest(DAILY_KEY, daily.url).make(Daily())
+        assert daily.created
+        assert not daily.rooms
 
 
 def test_command_line_ends_plainly_with_a_wrong_key(tmp_path: Path) -> None:
@@ -84,140 +101,164 @@ def test_command_line_ends_plainly_with_a_wrong_key(tmp_path: Path) -> None:
     assert DAILY_KEY not in refused.stdout + refused.stderr
 
 
-class StandIn(BaseTransport):
-    """A room without Daily: the events that `join` listens to are called by the test."""
-
-    def __init__(self, room: str, token: str | None, name: str, params: DailyParams) -> None:
-        super().__init__()
-        self.room, self.token, self.agent_name, self.params = room, token, name, params
-        self.microphone, self.loudspeaker = Microphone(), Loudspeaker()
-        for event in ("joined", "first_participant_joined", "participant_joined", "participant_left"):
-            self._register_event_handler(f"on_{event}")
-
-    def input(self) -> Microphone:
-        return self.microphone
-
-    def output(self) -> Loudspeaker:
-        return self.loudspeaker
-
-    async def joins(self, who: str, *, first: bool = False) -> None:
-        if first:
-            await self._call_event_handler("on_first_participant_joined", {"id": who})
-        await self._call_event_handler("on_participant_joined", {"id": who})
-
-    async def leaves(self, who: str) -> None:
-        await self._call_event_handler("on_participant_left", {"id": who}, "leftCall")
+def test_room_that_lets_nobody_in_ends_the_command(tmp_path: Path) -> None:
+    """Daily's own client refuses this address before it asks anybody."""
+    command = (PROJECT / "agents" / "hello.yaml", "--room", "no address", "--no-browser", "--port", free_port())
+    with Running(*command, *Ports.free().arguments, cwd=tmp_path, env=KEYS) as running:
+        running.wait_for("call ended: Daily did not let the agent in: Failed to parse url")
+        assert running.process.wait(10) == 1
+        assert "Traceback" not in running.output
+        assert running.output.count("Daily did not let the agent in") == 1
 
 
-class Joined:
-    """The agent in a room: the stand-in, the events of the call, the terminal's lines, whether it is over."""
-
-    def __init__(self) -> None:
-        self.transport: StandIn | None = None
-        self.events: list[Event] = []
-        self.terminal = StringIO()
-        self.over = asyncio.Event()
-
-    def happened(self, _: Call, event: Event) -> None:
-        self.events.append(event)
-
-    def make_transport(self, *arguments: Any) -> StandIn:
-        self.transport = StandIn(*arguments)
-        return self.transport
-
-    def of(self, kind: type[Event]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
+# the call
 
 
-@asynccontextmanager
-async def joined(
-    ports: Ports, monkeypatch: pytest.MonkeyPatch, *, room: str | None = None, token: str | None = None, **env: str
-) -> AsyncGenerator[Joined]:
-    """agents/support.yaml in a Daily room, on the emulators of `ports`."""
-    for name, value in {**KEYS, **env}.items():
-        monkeypatch.setenv(name, value)
-    settings = dict(pair.split("=", 1) for pair in ports.arguments if "=" in pair)
-    file = PROJECT / "agents" / "support.yaml"
-    definition = load(file, settings=settings).definition
-    assert definition
-    agent = LiveAgent(file, definition, 1, (), frozenset({file}))
-    it = Joined()
-    monkeypatch.setattr(daily_room, "RoomTransport", it.make_transport)
-    environment = Environment()
-    switchboard = Switchboard("cloud", environment, it.happened)
-    left = await join(
-        agent,
-        switchboard,
-        environment.values,
-        room=room,
-        token=token,
-        terminal=Terminal(it.terminal),
-        when_over=it.over.set,
-    )
-    try:
-        yield it
-    finally:
-        await switchboard.close("the test is over")
-        await left
+async def started(it: Rooms, asked: Asked | None = None) -> tuple[RoomCall, asyncio.Event]:
+    over = asyncio.Event()
+    return await join(asked or Asked(), it.agent, it.switchboard, it.terminal, over.set), over
 
 
 async def test_link_for_the_caller_is_printed_and_the_agent_has_the_other_token(
     ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with (
-        DailyEmulator(key=DAILY_KEY) as daily,
-        joined(ports, monkeypatch, DAILY_API_KEY=DAILY_KEY, DAILY_API_URL=daily.url) as it,
-    ):
-        assert it.transport
-        (room,) = daily.created
-        tokens = {properties["is_owner"]: token for token, properties in daily.tokens.items()}
-        assert it.terminal.getvalue().strip() == f"Daily room:  {room.url}?t={tokens[False]}"
-        assert (it.transport.room, it.transport.token) == (room.url, tokens[True])
-        assert it.transport.agent_name == "support"
-        assert it.transport.params.transcription_enabled is False, "AssemblyAI hears, not Daily"
+    async with rooms(ports, monkeypatch) as it:
+        await started(it)
+        (room,) = it.daily.created
+        tokens = {properties["is_owner"]: token for token, properties in it.daily.tokens.items()}
+        assert it.written.getvalue().strip() == f"Daily room:  {room.url}?t={tokens[False]}"
+        await until(lambda: it.building.client.inside)
+        agent = it.building.client
+        assert (agent.url, agent.token, agent.name) == (room.url, tokens[True], "support")
+        assert agent.settings["inputs"]["camera"]["isEnabled"] is False
     assert vendors.ears.sessions
+    assert not agent.transcribing, "AssemblyAI hears, not Daily"
+    assert agent.released
+    assert not it.daily.rooms, "the room is deleted when runner is stopped"
+
+
+async def test_agent_has_its_display_name_in_the_room(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rooms(ports, monkeypatch, say={"daily.display_name": "Maya from Northwind"}) as it:
+        await started(it)
+        await until(lambda: it.building.client.inside)
+        assert it.building.client.name == "Maya from Northwind"
 
 
 async def test_first_one_is_greeted_once_and_the_last_one_ends_the_call(
     ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = "https://emulated.daily.co/mine"
-    async with joined(ports, monkeypatch, room=address, token="given") as it:
-        assert it.transport
-        assert (it.transport.room, it.transport.token) == (address, "given")
-        await until(lambda: vendors.ears.sessions)
+    async with rooms(ports, monkeypatch, say={"limits.wait_for_return": "0.4"}) as it:
+        call, over = await started(it)
+        await until(lambda: vendors.ears.sessions and it.building.client.inside)
         await asyncio.sleep(0.3)
         assert vendors.spoken == [], "nobody is there to hear a greeting"
-        await it.transport.joins("jane", first=True)
-        await it.transport.joins("john")
+        agent = it.building.client
+        agent.comes("jane")
+        agent.comes("john")
         await until(lambda: it.of(AgentSaid), 8)
-        assert it.transport.loudspeaker.loudness > 100
-        await it.transport.leaves("jane")
-        await asyncio.sleep(0.3)
-        assert not it.over.is_set(), "john is still there"
-        await it.transport.leaves("john")
-        await until(it.over.is_set)
-        (ended,) = it.of(CallEnded)
-        assert ended.reason == "the last participant left"
+        assert agent.heard_from == ["jane", "john"]
+        assert agent.loudness > 100
+        agent.goes("jane")
+        await asyncio.sleep(0.6)
+        assert not over.is_set(), "john is still there"
+        agent.goes("john")
+        await asyncio.sleep(0.1)
+        agent.comes("john")
+        await asyncio.sleep(0.6)
+        assert not over.is_set(), "john is back, as after a page was loaded again"
+        agent.goes("john")
+        await until(over.is_set)
+        assert it.reasons == ["the last participant left and nobody came back within 0.4 s (limits.wait_for_return)"]
+        await until(lambda: not it.daily.rooms)
+        assert not call.failure
     assert vendors.spoken == [GREETING]
+
+
+async def test_given_room_is_joined_with_its_token_and_stays(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rooms(ports, monkeypatch, say={"limits.wait_for_return": "0"}) as it:
+        given = await DailyRest(DAILY_KEY, it.daily.url).make(Daily())
+        _, over = await started(it, Asked(room=given.url, token=given.agent_token))
+        await until(lambda: it.building.client.inside)
+        it.building.client.comes("jane")
+        it.building.client.goes("jane")
+        await until(over.is_set)
+        assert it.written.getvalue().strip().startswith(f"Daily room:  {given.url}\n")
+        assert str(given.agent_token) not in it.written.getvalue()
+        assert it.daily.rooms, "whoever made it deletes it"
 
 
 async def test_without_a_key_no_room_is_made(
     ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DAILY_API_KEY", raising=False)
-    with pytest.raises(DailyKeyMissing):
-        async with joined(ports, monkeypatch):
-            pass
+    async with rooms(ports, monkeypatch, DAILY_API_KEY="") as it:
+        with pytest.raises(DailyKeyMissing, match="DAILY_API_KEY"):
+            await started(it)
 
 
-async def test_person_is_told_when_daily_does_not_let_the_agent_in(
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("another room's token", "the token is for another room"),
+        ("no token", "the room is private"),
+        ("deleted", "the room does not exist"),
+    ],
+)
+async def test_room_that_lets_the_agent_not_in_ends_the_call_with_dailys_words(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, fault: str, words: str
+) -> None:
+    async with rooms(ports, monkeypatch) as it:
+        rest = DailyRest(DAILY_KEY, it.daily.url)
+        one, other = await rest.make(Daily()), await rest.make(Daily())
+        if fault == "deleted":
+            await rest.delete(one)
+        token = {"another room's token": other.agent_token, "no token": None, "deleted": one.agent_token}[fault]
+        call, over = await started(it, Asked(room=one.url, token=token))
+        await until(over.is_set)
+        assert it.reasons == [f"Daily did not let the agent in: {words}"]
+        assert call.failure == it.reasons[0]
+        assert not it.of(Trouble), "said once"
+        assert not vendors.spoken
+
+
+async def test_daily_that_never_answers_is_told_and_given_up(
     ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daily_room, "_PATIENCE_SECS", 0.2)
-    async with joined(ports, monkeypatch, room="https://emulated.daily.co/mine") as it:
-        await until(lambda: "[problem] The agent is not in the Daily room" in it.terminal.getvalue())
+    monkeypatch.setattr(daily_room, "_GIVE_UP_SECS", 0.6)
+    async with rooms(ports, monkeypatch) as it:
+        it.building.unreachable = True
+        call, over = await started(it)
+        await until(lambda: "[problem] The agent is not in the Daily room" in it.written.getvalue())
+        await until(over.is_set)
+        assert call.failure.startswith("Daily did not answer within")
+        await until(lambda: not it.daily.rooms)
+
+
+async def test_room_that_ends_underneath_the_agent_ends_the_call(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rooms(ports, monkeypatch) as it:
+        _, over = await started(it)
+        await until(lambda: it.building.client.inside)
+        it.building.client.comes("jane")
+        await until(lambda: it.of(AgentSaid), 8)
+        it.building.client.put_out()
+        await until(over.is_set)
+        assert it.reasons == ["Daily ended the room"]
+
+
+async def test_room_that_can_be_called_by_sip_says_its_address(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rooms(ports, monkeypatch, say={"daily.sip": "true"}) as it:
+        await started(it)
+        (room,) = it.daily.created
+        assert f"By SIP:      sip:{room.properties['sip_uri']['endpoint']}" in it.written.getvalue()
 
 
 async def test_room_that_is_still_being_joined_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:

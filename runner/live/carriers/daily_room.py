@@ -1,161 +1,285 @@
-"""Calls in a Daily room: create a private one that expires, or join the one that is given.
+"""One call in one Daily room: joining, the first one in, the last one out, a telephone that rings in or is rung.
 
-Sources: Daily's REST documentation; Pipecat 1.14's DailyRESTHelper. `exp` is absolute Unix seconds there.
+Comes in: an agent, a room. Goes out: a call that begins when somebody can hear it and that ends, with a reason, when nobody can.
+Sources: the events of Pipecat 1.14's DailyTransport; Daily's documentation of dial-in and dial-out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import aiohttp
-from pipecat.transports.daily.transport import DailyParams
-from pipecat.transports.daily.utils import (
-    DailyMeetingTokenParams,
-    DailyMeetingTokenProperties,
-    DailyRESTHelper,
-    DailyRoomParams,
-    DailyRoomProperties,
-)
+from pipecat.transports.daily.transport import DailyDialinSettings, DailyParams
 
-from runner.catalog import DAILY_KEY
-from runner.definition import Daily
+from runner.catalog import CALLED, CALLER
+from runner.live.admission import Admission
+from runner.live.call import Call
+from runner.live.carriers.daily_rest import DailyRest, Room
 from runner.live.carriers.daily_transport import RoomTransport
+from runner.live.line import Line
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
-from runner.problem import Mendable
-from runner.terminal import Terminal
-
-API_URL = "https://api.daily.co/v1"
-API_URL_VARIABLE = "DAILY_API_URL"
-"""Daily's own name for another address of its REST interface."""
-
-_DEFAULT = Daily()
 
 _PATIENCE_SECS = 10.0
 """How long Daily may take to let the agent in before the person who waits is told. Its client keeps trying without a word."""
 
-
-class DailyKeyMissing(Mendable):
-    """A room was to be created without DAILY_API_KEY."""
-
-    def __init__(self) -> None:
-        super().__init__(f"A Daily room needs {DAILY_KEY} in the environment or in .env.")
+_GIVE_UP_SECS = 30.0
+"""How long it may take at all."""
 
 
-class DailyRefused(Mendable):
-    """No room was made; the text says why, with Daily's own words."""
+@dataclass(frozen=True, slots=True)
+class DialIn:
+    """A telephone call that Daily holds until the room is ready for it: its `callId` and `callDomain`, and both numbers."""
+
+    call_id: str
+    call_domain: str
+    caller: str = ""
+    called: str = ""
 
 
-async def create_room(key: str, wanted: Daily = _DEFAULT, *, api_url: str = API_URL) -> tuple[str, str, str]:
-    """A room as the agent file wants it. Returns its address, a token for the agent, and one for the caller.
+@dataclass(frozen=True, slots=True)
+class DialOut:
+    """Whom the agent calls: a telephone number (`+15551230100`) or a SIP address (`sip:...`).
 
-    Raises:
-        DailyRefused: Daily said no, or cannot be reached.
+    caller_id: Daily's id of the number that is shown to them, None for Daily's choice.
     """
-    async with aiohttp.ClientSession() as session:
-        rest = DailyRESTHelper(daily_api_key=key, daily_api_url=api_url, aiohttp_session=session)
-        try:
-            return await _room_and_tokens(rest, wanted)
-        except aiohttp.ClientError as error:
-            raise DailyRefused(
-                f"Daily cannot be reached: {error}. Check the network and {API_URL_VARIABLE}."
-            ) from error
-        except Exception as error:  # Pipecat 1.14's helper raises nothing narrower
-            check = f" Check {DAILY_KEY}." if "status: 401" in str(error) else ""
-            raise DailyRefused(f"Daily made no room: {str(error).strip()}{check}") from error
+
+    to: str
+    caller_id: str | None = None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """As Daily's `start_dialout` takes it."""
+        if self.to.startswith("sip:"):
+            return {"sipUri": self.to}
+        return {"phoneNumber": self.to} | ({"callerId": self.caller_id} if self.caller_id else {})
 
 
-async def _room_and_tokens(rest: DailyRESTHelper, wanted: Daily) -> tuple[str, str, str]:
-    room = await rest.create_room(
-        DailyRoomParams(
-            privacy=wanted.privacy,
-            properties=DailyRoomProperties(
-                exp=int(time.time() + wanted.expires_in),
-                eject_at_room_exp=wanted.eject_at_room_exp,
-                geo=wanted.geo,
-                max_participants=wanted.max_participants,
-                enable_chat=wanted.enable_chat,
-                enable_prejoin_ui=wanted.enable_prejoin_ui,
-                start_video_off=wanted.start_video_off,
-            ),
-        )
-    )
-    agent = await rest.get_token(room.url, expiry_time=wanted.expires_in, owner=True)
-    guest = DailyMeetingTokenProperties(start_video_off=wanted.start_video_off, user_name=wanted.caller_name)
-    caller = await rest.get_token(
-        room.url, expiry_time=wanted.expires_in, owner=False, params=DailyMeetingTokenParams(properties=guest)
-    )
-    return room.url, agent, caller
+class RoomCall:
+    """The call of one room, and who is in it.
+
+    failure: why the agent could not do what it came for, "" when it could: the room did not let it in, nobody picked up.
+    """
+
+    def __init__(
+        self, call: Call, room: Room, *, dial_in: DialIn | None = None, dial_out: DialOut | None = None
+    ) -> None:
+        self.call = call
+        self.room = room
+        self.failure = ""
+        self._dial_in = dial_in
+        self._dial_out = dial_out
+        self._present: set[str] = set()
+        self._is_in = False
+        self._answered = False
+        self._leaving = False
+        self._since: float | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def by_telephone(self) -> bool:
+        return bool(self._dial_in or self._dial_out)
+
+    def listen(self, transport: RoomTransport, tell: Callable[[str], None]) -> None:
+        """Follow what happens in the room from now on. tell: takes a line for the person who runs this."""
+        self._after("patience", _PATIENCE_SECS, lambda: tell(_slow(_PATIENCE_SECS)))
+        self._after("joining", _GIVE_UP_SECS, lambda: self._fail(f"Daily did not answer within {_GIVE_UP_SECS:.0f} s"))
+
+        @transport.event_handler("on_joined")
+        async def inside(*_: object) -> None:
+            self._is_in = True
+            self._stop("patience", "joining")
+            if self._dial_out:
+                self._spawn(self._ring(transport, self._dial_out))
+
+        @transport.event_handler("on_participant_joined")
+        async def joined(_: object, participant: Mapping[str, str]) -> None:
+            self._present.add(participant["id"])
+            self._back()
+            if self._dial_out is None or self._answered:
+                await self.call.begin()
+
+        @transport.event_handler("on_participant_left")
+        async def left(_: object, participant: Mapping[str, str], *_reason: object) -> None:
+            self._present.discard(participant["id"])
+            if self._present:
+                return
+            if self.by_telephone:
+                self._end("the caller hung up")
+            else:
+                self._alone()
+
+        @transport.event_handler("on_dialout_answered")
+        async def answered(*_: object) -> None:
+            self._answered = True
+            await self.call.begin()
+
+        @transport.event_handler("on_dialout_error")
+        async def not_reached(_: object, data: Any) -> None:
+            if self._dial_out:
+                self._fail(f"Daily could not call {self._dial_out.to}: {_words(data)}")
+
+        @transport.event_handler("on_dialout_stopped")
+        async def rung_off(*_: object) -> None:
+            if self._answered:
+                self._end("the caller hung up")
+            elif self._dial_out:
+                self._fail(f"{self._dial_out.to} did not answer")
+
+        @transport.event_handler("on_dialin_error")
+        async def not_connected(_: object, data: Any) -> None:
+            self._fail(f"Daily could not connect the caller: {_words(data)}")
+
+        @transport.event_handler("on_dialin_stopped")
+        async def hung_up(*_: object) -> None:
+            if self._dial_in:
+                self._end("the caller hung up")
+
+        @transport.event_handler("on_error")
+        async def error(_: object, said: Any) -> None:
+            words = _words(said).removeprefix(f"Error joining {self.room.url}: ")
+            if not self._is_in:
+                self._fail(f"Daily did not let the agent in: {words}")
+            elif self._dial_in and not self._present:
+                self._fail(f"Daily could not connect the caller: {words}")
+
+        @transport.event_handler("on_before_leave")
+        async def leaving(*_: object) -> None:
+            self._leaving = True
+
+        @transport.event_handler("on_call_state_updated")
+        async def state(_: object, now: str) -> None:
+            if now == "left" and self._is_in and not self._leaving:
+                self._end(self._why_put_out())
+
+    async def over(self) -> None:
+        """Until the call is over; nothing of it is left running then."""
+        await self.call.over()
+        self._stop(*self._timers)
+        if not self.call.conversation.begun and self.by_telephone and not self.failure:
+            self.failure = "nobody was reached"
+
+    def _alone(self) -> None:
+        """Nobody is in the room any more: a browser may come back, as after a page was loaded again."""
+        seconds = self.call.conversation.agent.limits.wait_for_return
+        if not seconds or not self.call.conversation.begun:
+            self._end("the last participant left")
+            return
+        self._since = asyncio.get_running_loop().time()
+        self.call.nobody_listens = True
+        why = f"the last participant left and nobody came back within {seconds:g} s (limits.wait_for_return)"
+        self._after("return", seconds, lambda: self._end(why))
+
+    def _back(self) -> None:
+        """Somebody is in the room."""
+        self._stop("return")
+        since, self._since = self._since, None
+        if since is not None:
+            self._spawn(self.call.go_on(asyncio.get_running_loop().time() - since))
+
+    def _why_put_out(self) -> str:
+        if self.room.expires_at is not None and time.time() >= self.room.expires_at - 1:
+            return "the Daily room expired (daily.expires_in)"
+        return "Daily ended the room"
+
+    async def _ring(self, transport: RoomTransport, dial_out: DialOut) -> None:
+        _, error = await transport.start_dialout(dial_out.settings)
+        if error:
+            self._fail(f"Daily could not call {dial_out.to}: {_words(error)}")
+
+    def _fail(self, why: str) -> None:
+        if not self.failure and not self.call.is_over:
+            self.failure = why
+            self._spawn(self.call.cancel(why))
+
+    def _end(self, why: str) -> None:
+        if not self.failure:
+            self._spawn(self.call.end(why))
+
+    def _after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
+        self._stop(name)
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, what)
+
+    def _stop(self, *names: str) -> None:
+        for name in names:
+            if timer := self._timers.get(name):
+                timer.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        # Never awaited in an event handler: Pipecat 1.14 ends a transport only when its handlers have ended.
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-async def join(
+async def take(
     agent: LiveAgent,
     switchboard: Switchboard,
-    environment: Mapping[str, str],
+    room: Room,
     *,
-    room: str | None,
-    token: str | None,
-    terminal: Terminal,
-    when_over: Callable[[], None],
-) -> Awaitable[None]:
-    """Join a room, made here unless one is given. Greets the first participant, ends when the last one leaves.
+    rest: DailyRest | None = None,
+    dial_in: DialIn | None = None,
+    dial_out: DialOut | None = None,
+    awaited: bool = True,
+    admission: Admission | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> RoomCall:
+    """Send the agent into a room. Greets the first one who comes, ends when the last one has left.
 
-    Returns what to wait for when runner is stopped: the agent has left the room.
+    rest:    the account that made the room: the room is deleted when the call is over. None for a room that was given.
+    awaited: somebody is about to come; the call is given up when nobody has after `daily.wait_for_caller`.
+    tell:    takes a line for the person who runs this.
 
     Raises:
-        DailyKeyMissing: a room has to be made and there is no key.
-        DailyRefused: the room could not be made.
+        NotAdmitted: the limit of calls is reached. The room is deleted then.
     """
-    if room is None:
-        key = environment.get(DAILY_KEY)
-        if not key:
-            raise DailyKeyMissing
-        address = environment.get(API_URL_VARIABLE, API_URL)
-        room, token, caller = await create_room(key, agent.definition.daily, api_url=address)
-        terminal.line(f"  Daily room:  {room}?t={caller}")
-    else:
-        terminal.line(f"  Daily room:  {room}")
-    transport = RoomTransport(
-        room,
-        token,
-        agent.definition.daily.display_name or agent.name,
-        DailyParams(
-            audio_in_enabled=True, audio_out_enabled=True, camera_out_enabled=False, transcription_enabled=False
-        ),
+    wanted = agent.definition.daily
+    params = DailyParams(
+        audio_in_enabled=True, audio_out_enabled=True, camera_out_enabled=False, transcription_enabled=False
     )
-    call = await switchboard.place(agent, transport, "daily")
-    present: set[str] = set()
-    silence = asyncio.get_running_loop().call_later(
-        _PATIENCE_SECS,
-        terminal.line,
-        f"[problem] The agent is not in the Daily room after {_PATIENCE_SECS:.0f} s. Check the network and the room.",
-    )
+    if dial_in and rest:
+        params.api_key, params.api_url = rest.key, rest.api_url
+        params.dialin_settings = DailyDialinSettings(call_id=dial_in.call_id, call_domain=dial_in.call_domain)
+    try:
+        transport = RoomTransport(room.url, room.agent_token, wanted.display_name or agent.name, params)
+        carrier = "daily, telephone" if dial_in or dial_out else "daily"
+        call = await switchboard.place(agent, transport, carrier, admission=admission, line=_line(dial_in, dial_out))
+    except BaseException:
+        if rest:
+            await rest.delete(room)
+        raise
+    taken = RoomCall(call, room, dial_in=dial_in, dial_out=dial_out)
+    taken.listen(transport, tell)
+    if awaited:
+        call.await_caller(wanted.wait_for_caller, "daily.wait_for_caller")
 
-    @transport.event_handler("on_joined")
-    async def inside(*_: object) -> None:
-        silence.cancel()
+    async def clear() -> None:
+        await taken.over()
+        if rest:
+            await rest.delete(room)
 
-    @transport.event_handler("on_first_participant_joined")
-    async def first(_: object, participant: Mapping[str, str]) -> None:
-        present.add(participant["id"])
-        await call.begin()
+    switchboard.see_off(asyncio.create_task(clear()))
+    return taken
 
-    @transport.event_handler("on_participant_joined")
-    async def joined(_: object, participant: Mapping[str, str]) -> None:
-        present.add(participant["id"])
 
-    @transport.event_handler("on_participant_left")
-    async def left(_: object, participant: Mapping[str, str], *_reason: object) -> None:
-        present.discard(participant["id"])
-        if not present:
-            await call.end("the last participant left")
+def _line(dial_in: DialIn | None, dial_out: DialOut | None) -> Line:
+    """Who is on the telephone, for the agent's texts: whoever is not the agent is the caller."""
+    if dial_in:
+        return Line(facts={CALLER: dial_in.caller, CALLED: dial_in.called})
+    return Line(facts={CALLER: dial_out.to} if dial_out else {})
 
-    async def over() -> None:
-        await call.over()
-        silence.cancel()
-        when_over()
 
-    waiting = asyncio.create_task(over())
-    return asyncio.shield(waiting)
+def _slow(seconds: float) -> str:
+    return f"[problem] The agent is not in the Daily room after {seconds:.0f} s. Check the network and the room."
+
+
+def _words(said: Any) -> str:
+    """Daily's own words in what an event brings: a text, or a record with `errorMsg`."""
+    if isinstance(said, Mapping):
+        named: Any = said  # pyright: ignore[reportUnknownVariableType]
+        said = named.get("errorMsg") or named.get("error") or named.get("message") or "it does not say why"
+    return " ".join(str(said).split()).removeprefix("Unable to handle dialin-ready event ").rstrip(".")

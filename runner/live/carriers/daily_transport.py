@@ -3,6 +3,9 @@
 While a room is being joined and Daily does not answer, the native client's `release()` does not return. Pipecat 1.14 calls it in
 a thread that Python waits for at its end, so Ctrl-C without a network would never end the process. Here it is called in a
 thread that nobody waits for longer than a moment.
+
+An error before the room is joined is the end of the call, told once by whoever listens to `on_error`; Pipecat 1.14 would also
+push it into the pipeline that is still being set up.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ class RoomTransport(DailyTransport):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._is_in = False
         release = self._client._cleanup
 
         def release_without_waiting() -> None:
@@ -28,3 +32,13 @@ class RoomTransport(DailyTransport):
             thread.join(_RELEASE_SECS)
 
         self._client._cleanup = release_without_waiting
+
+    async def _on_joined(self, data: Any) -> None:
+        self._is_in = True
+        await super()._on_joined(data)
+
+    async def _on_error(self, error: Any) -> None:
+        if self._is_in:
+            await super()._on_error(error)
+        else:
+            await self._call_event_handler("on_error", error)
