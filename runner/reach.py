@@ -139,7 +139,7 @@ def _when(one: FieldChange, place: Place, now: Effective) -> str:
             return _SOON[1]
     if place.typed and (part in ("turns", "listen_for") and not one.path.startswith("turns.idle")):
         return _UNHEARD_TYPED
-    if one.path == "limits.max_call":
+    if one.path.startswith("limits."):
         return _AT_ONCE
     return _first_word(place, moment(one.path, one.when))
 

@@ -141,6 +141,11 @@ class Caller:
             await self._socket.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def drop(self) -> None:
+        """Be gone without a word, as when the network is."""
+        assert self._socket, "the call has not begun"
+        self._socket.transport.abort()
+
     async def wait_until(self, condition: Callable[[], object], what: str, *, seconds: float = 10) -> None:
         """Returns when `condition()` is true; it is asked again after everything that arrives and every 20 ms.
 

@@ -27,10 +27,13 @@ class WebRTCCaller:
     """One connection. Use as `async with WebRTCCaller("http://127.0.0.1:7860/api/offer?agent=support") as caller:`.
 
     data: what the offer carries for the session, `request_data`. answer: the answer to the offer.
+    ready: say `client-ready`. again: the `pc_id` of an answer whose connection is given up for this one (`restart_pc`).
     """
 
-    def __init__(self, address: str, *, data: dict[str, Any] | None = None) -> None:
-        self._address, self._data = address, data
+    def __init__(
+        self, address: str, *, data: dict[str, Any] | None = None, ready: bool = True, again: str | None = None
+    ) -> None:
+        self._address, self._data, self._ready, self._again = address, data, ready, again
         self._pc = RTCPeerConnection()
         self._channel = self._pc.createDataChannel("chat", ordered=True)
         self._tasks: list[asyncio.Task[None]] = []
@@ -59,8 +62,9 @@ class WebRTCCaller:
 
         await self._pc.setLocalDescription(await self._pc.createOffer())
         body = {"sdp": self._pc.localDescription.sdp, "type": self._pc.localDescription.type}
+        again = {"pc_id": self._again, "restart_pc": True} if self._again else {}
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            answer = await client.post(self._address, json={**body, "request_data": self._data or {}})
+            answer = await client.post(self._address, json={**body, "request_data": self._data or {}, **again})
         if answer.status_code != 200:
             await self._pc.close()
             raise ConnectionRefusedError(answer.status_code, answer.json().get("detail"))
@@ -68,7 +72,8 @@ class WebRTCCaller:
         await self._pc.setRemoteDescription(RTCSessionDescription(self.answer["sdp"], self.answer["type"]))
         await asyncio.wait_for(opened.wait(), 20)
         self._tasks.append(asyncio.create_task(self._ping()))
-        await self.tell("client-ready", {"version": "2.0.0", "about": {"library": "tests"}})
+        if self._ready:
+            await self.tell("client-ready", {"version": "2.0.0", "about": {"library": "tests"}})
         return self
 
     async def __aexit__(

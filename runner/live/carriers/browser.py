@@ -76,7 +76,7 @@ class _Guests:
         Raises:
             HTTPException: the key is none, or the call is over.
         """
-        key = query.get("back") or query.get("call")
+        key = query.get("back", query.get("call"))
         if key is None:
             return None
         if not _KEY.fullmatch(key):
