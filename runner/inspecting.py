@@ -33,14 +33,15 @@ def explain(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--from",
         dest="come_from",
-        choices=tuple(COMING_FROM),
-        help="what the settings of another provider of speech to text are called here",
+        choices=(*COMING_FROM, "tutorial", "guide"),
+        help="what the settings of another provider of speech to text are called here; or what two articles promise: the "
+        "tutorial of Pipecat and AssemblyAI's guide, row by row",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     add_overrides(parser)
     options = parser.parse_args(arguments)
     if options.come_from:
-        return _explain_provider(options.come_from, as_json=options.json)
+        return _explain_where_from(options.come_from, as_json=options.json)
     if options.agent is None:
         return usage("Name an agent file: runner explain agents/support.yaml")
     agent = _read(options.agent, options)
@@ -53,13 +54,15 @@ def explain(arguments: Sequence[str]) -> int:
     return _explain_agent(agent, stage, options)
 
 
-def _explain_provider(name: str, *, as_json: bool) -> int:
+def _explain_where_from(name: str, *, as_json: bool) -> int:
     from dataclasses import asdict
 
+    from runner.explaining.articles import Article, article_text, articles
     from runner.explaining.coming_from import COMING_FROM, table_text
 
-    provider = COMING_FROM[name]
-    print(json.dumps(asdict(provider), ensure_ascii=False) if as_json else table_text(provider))
+    found = COMING_FROM.get(name) or articles()[name]
+    text = article_text(found) if isinstance(found, Article) else table_text(found)
+    print(json.dumps(asdict(found), ensure_ascii=False) if as_json else text)
     return 0
 
 

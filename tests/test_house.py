@@ -65,7 +65,7 @@ ROOMS = {
     "document": room(*DATA, packages="yaml jsonschema referencing", without="asyncio socket subprocess threading"),
     "new": room(*DATA, "document"),
     "diff": room(*DATA, "document"),
-    "explaining": room(*DATA, "document", "compiler", "diff", packages="pipecat loguru websockets httpx2"),
+    "explaining": room(*DATA, "document", "compiler", "diff", packages="pipecat loguru websockets httpx2 yaml"),
     "options": room(),
     "starting": room(*DATA, *("document", "environment", "logs", "selection", "terminal", "live")),
     "serving": room("options", "starting", "environment", "live"),
