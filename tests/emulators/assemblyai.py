@@ -16,7 +16,7 @@ import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,8 @@ class AssemblyAISession(Session):
     audio:                  every audio byte before Terminate, in order.
     audio_after_terminate:  every audio byte after it: what the caller said and nobody heard.
     frames:                 each audio frame's time and size.
+    hangs:                  it takes everything and says nothing any more, not even goodbye.
+    tamper:                 like the emulator's, for this session alone.
     told:                   number of a finished turn -> who spoke and in which language, as it was sent.
     """
 
@@ -59,6 +61,8 @@ class AssemblyAISession(Session):
     frames: list[AudioFrame] = field(default_factory=list)
     terminated_at: float | None = None
     told: dict[int, dict[str, Any]] = field(default_factory=dict)
+    hangs: bool = False
+    tamper: Tamper | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,6 +71,11 @@ class AssemblyAISession(Session):
         self.announced = -1
         self.ear: Ear | None = None
         self.outgoing: asyncio.Queue[tuple[float, dict[str, Any] | None]] = asyncio.Queue()
+
+    @property
+    def owner(self) -> AssemblyAIEmulator:
+        assert isinstance(self.emulator, AssemblyAIEmulator)
+        return self.emulator
 
     @property
     def updates(self) -> list[Message]:
@@ -99,6 +108,9 @@ class AssemblyAISession(Session):
         await self.end(code, CLOSE_REASON)
 
 
+Tamper = Callable[[AssemblyAISession, dict[str, Any]], Sequence[dict[str, Any] | str]]
+
+
 class AssemblyAIEmulator(Emulator):
     """`async with AssemblyAIEmulator() as emu: emu.script(["I want a refund."])`, then point a client at `emu.url`.
 
@@ -109,6 +121,7 @@ class AssemblyAIEmulator(Emulator):
     termination_delay:  from Terminate to Termination (the vendor: 0.55 to 1.2); None: never answered.
     expires_in:         from the upgrade to the end of the longest session; it then ends with 3008 (the vendor: 3 hours).
     key:                the only accepted key; None: any key that is not a Bearer.
+    tamper:             a session and a message that is due -> what is sent instead: messages, text that is none, or nothing.
     speakers:           with speaker_labels, the label of each coming final; then A, or UNKNOWN for one or two words.
     languages:          with language_detection, code and confidence of each coming final; then English.
     revisions:          what the `SpeakerRevision` before Termination says otherwise: number of the turn -> label.
@@ -127,6 +140,7 @@ class AssemblyAIEmulator(Emulator):
         self.termination_delay: float | None = 0.7
         self.expires_in = 3 * 3600.0
         self.timeline: Timeline | None = None
+        self.tamper: Tamper | None = None
         self.threshold = 250.0
         self.pause_ms = 200
         self.word_ms = 250
@@ -343,10 +357,14 @@ async def _send_when_due(session: AssemblyAISession) -> None:
     while True:
         due, body = await session.outgoing.get()
         await asyncio.sleep(max(0.0, due - time.monotonic()))
+        if session.hangs:
+            continue
         if body is None:
             await session.end(1000, "Session Ended")
             return
-        await session.send(body)
+        tamper = session.tamper or session.owner.tamper
+        for piece in tamper(session, body) if tamper else [body]:
+            await (session.send_text(piece) if isinstance(piece, str) else session.send(piece))
 
 
 def _check_duration(session: AssemblyAISession, size: int) -> None:
