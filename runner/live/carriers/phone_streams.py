@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import WebSocket
 from loguru import logger
@@ -26,6 +26,9 @@ from pipecat.serializers.telnyx import TelnyxFrameSerializer
 from pipecat.serializers.twilio import TwilioFrameSerializer
 
 from runner.catalog import PLIVO_TOKEN, TWILIO_TOKEN
+
+if TYPE_CHECKING:
+    from loguru import Record
 
 RATE = 8000
 
@@ -227,11 +230,12 @@ class PhoneSerializer(FrameSerializer):
             return await self._inner.serialize(frame)
         if isinstance(frame, EndFrame):
             await self._let_it_be_heard()
-        try:
-            return await asyncio.wait_for(self._inner.serialize(frame), _HANG_UP_SECS)
-        except TimeoutError:
-            logger.error(f"{self._stream.name} was told to hang up and did not answer within {_HANG_UP_SECS:.0f} s.")
-            return None
+        with self._failures_told():
+            try:
+                return await asyncio.wait_for(self._inner.serialize(frame), _HANG_UP_SECS)
+            except TimeoutError:
+                logger.error(f"{self._stream.name} was told to hang up and did not answer within {_HANG_UP_SECS:g} s.")
+                return None
 
     async def deserialize(self, data: str | bytes) -> Frame | None:
         try:
@@ -244,6 +248,28 @@ class PhoneSerializer(FrameSerializer):
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             logger.debug(f"{self._stream.name} sent a message that cannot be read: {error}")
             return None
+
+    @contextmanager
+    def _failures_told(self) -> Generator[None]:
+        """Pipecat 1.14 only logs what a carrier answers to a hang-up, and its lines are not shown unless asked for."""
+        failed: list[str] = []
+        call = self._stream.call_id
+
+        def is_mine(record: Record) -> bool:
+            text = record["message"]
+            return str(record["name"]).startswith("pipecat.serializers") and (
+                call in text or "Failed to hang up" in text
+            )
+
+        sink = logger.add(
+            lambda line: failed.append(str(line).strip()), level="ERROR", format="{message}", filter=is_mine
+        )
+        try:
+            yield
+        finally:
+            logger.remove(sink)
+            for text in failed:
+                logger.error(f"{self._stream.name} did not hang up: {text}")
 
     def _notice(self, message: dict[str, Any]) -> None:
         if self.happenings is None:
