@@ -104,6 +104,16 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """Nobody has spoken for `seconds`, because of one part of the call; `text` says for people what is waited for."""
+
+    text: str
+    part: str
+    seconds: float
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     reason: str
     version: int
@@ -119,6 +129,7 @@ Event = (
     | AgentVersion
     | TurnLatency
     | Trouble
+    | Silent
     | CallEnded
 )
 Listener = Callable[[Event], None]

@@ -16,6 +16,7 @@ from runner.events import (
     CallStarted,
     Event,
     LanguageChanged,
+    Silent,
     SpeakerCorrected,
     StageEntered,
     Trouble,
@@ -108,6 +109,8 @@ class Terminal:
                 self.line(f"{who}[latency] {seconds * 1000:.0f} ms: {named}{_by(version)}", _DIM)
             case Trouble(text, version):
                 self.line(f"{who}[problem] {text}{_by(version)}", _YELLOW)
+            case Silent(text, _, _, version):
+                self.line(f"{who}[silence] {text}{_by(version)}", _YELLOW)
             case CallEnded(reason, version):
                 self.line(f"{who}call ended: {reason}{_by(version)}", _DIM)
                 self._open.discard(call)

@@ -19,7 +19,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
-from runner.catalog import PROVIDERS, Part, Provider
+from runner.catalog import PARTS, PROVIDERS, Part, Provider
 from runner.compiler.conversation import Chooser, Conversation
 from runner.compiler.pipeline import Carrier, Writer, compile_call
 from runner.compiler.said import Words
@@ -29,6 +29,7 @@ from runner.definition import AgentDefinition
 from runner.events import AgentSaid, CallEnded, CallerSaid, CallStarted, Event, Listener, Trouble, TurnLatency
 from runner.live.history import History
 from runner.live.line import DIRECT, Line
+from runner.live.lifeline import Lifeline
 from runner.live.page_messages import as_message
 from runner.live.troubles import sentence
 from runner.logs import CallTag, of_call
@@ -107,6 +108,19 @@ class Call:
         self._runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
         self._tag = CallTag(self.number, lambda: self.agent_name, lambda: self.conversation.version)
         self._connect_events(latency)
+        self._lifeline = Lifeline(
+            self._compiled,
+            now=lambda: self.conversation.now,
+            vendor=self._who_does,
+            on_this_machine=frozenset(part for part in PARTS if self._is_here(part)),
+            listener=self._compiled.pair.user(),
+            output=carrier.output(),
+            cut=self._compiled.worker.queue_frame,
+            cancel=self.cancel,
+            tell=self._tell,
+            version=lambda: self.version,
+            spawn=self._spawn,
+        )
 
     @property
     def worker(self) -> PipelineWorker:
@@ -134,6 +148,7 @@ class Call:
                 self._limit.cancel()
             self._over.set()
             self._ready.set()
+            self._lifeline.close()
             await self._compiled.last_corrections()
             self._tell(CallEnded(self._compiled.reason, self.version))
             await self._compiled.close()
@@ -148,6 +163,7 @@ class Call:
         if self._begun_at is None:
             self._begun_at = asyncio.get_running_loop().time()
             self._watch_the_clock()
+            self._lifeline.begun()
         with of_call(self._tag):
             await self.conversation.begin(self._compiled.context)
 
@@ -312,6 +328,7 @@ class Call:
             if said and not again:
                 self._last_trouble = said
                 self._tell(Trouble(said, self.version))
+            await self._lifeline.failed(frame, said)
 
         @pair.assistant().event_handler("on_assistant_turn_stopped")
         async def agent_said(_: object, message: AssistantTurnStoppedMessage) -> None:
@@ -336,6 +353,14 @@ class Call:
                 for part in breakdown.contributions
             )
             self._tell(TurnLatency(breakdown.total_secs, parts, self._compiled.authorship.latest.version))
+
+    def _is_here(self, part: Part) -> bool:
+        """Whether a part runs on this machine."""
+        here = self._compiled.here
+        return bool({"stt": here.stt, "llm": here.model, "tts": here.tts}[part])
+
+    def _who_does(self, part: Part) -> str:
+        return "this machine" if self._is_here(part) else PROVIDERS[part, self._compiled.providers[part]].title
 
     def _vendor_of(self, frame: ErrorFrame) -> Provider | None:
         """Whose service an error is about, None for a part on this machine and for what is not a service."""

@@ -12,6 +12,7 @@ from runner.events import (
     CallerSaid,
     Event,
     LanguageChanged,
+    Silent,
     SpeakerCorrected,
     StageEntered,
     Trouble,
@@ -50,6 +51,8 @@ def as_message(event: Event) -> dict[str, Any] | None:
             }
         case Trouble(text, version):
             return {"type": "problem", "message": text, "version": version}
+        case Silent(text, part, seconds, version):
+            return {"type": "silence", "message": text, "part": part, "ms": round(seconds * 1000), "version": version}
         case _:
             return None
 

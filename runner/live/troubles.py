@@ -12,6 +12,8 @@ from pipecat.frames.frames import ErrorFrame
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import Part, Provider
+from runner.compiler.services.lost import AnswerLost
+from runner.compiler.services.openai_asking import NoAnswer
 from runner.compiler.services.refused import RefusedChangeFrame, RefusedSessionFrame
 
 _CANNOT: dict[Part, str] = {"stt": "hear the caller", "llm": "think", "tts": "speak"}
@@ -36,6 +38,10 @@ def sentence(frame: ErrorFrame, provider: Provider | None) -> str | None:
     if provider is None:
         return frame.error
     who, words = provider.title, _words(frame)
+    if isinstance(frame.exception, NoAnswer):
+        return f"{who} {words}"
+    if isinstance(frame, AnswerLost) and frame.exception is None:
+        return f"{who} did not say all of it: {words}"
     if isinstance(frame, RefusedChangeFrame):
         what = f"the change of {' and '.join(frame.settings)}" if frame.settings else "to renew the connection"
         return f"{who} refuses {what}: {words} The call goes on with what it had before."

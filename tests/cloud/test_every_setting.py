@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import APITimeoutError
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.frames.frames import ErrorFrame, InputAudioRawFrame, UserSpeakingFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -382,7 +381,8 @@ async def test_timeout_ends_a_request_that_says_nothing(after: int) -> None:
         with pytest.raises(Exception) as raised:  # noqa: PT011  (two libraries, two errors)
             await ask(service)
         taken = asyncio.get_running_loop().time() - started
-        assert isinstance(raised.value, APITimeoutError) or "Timeout" in type(raised.value).__name__
+        assert "said nothing" in str(raised.value)
+        assert "(llm.timeout)" in str(raised.value)
         assert len(emulator.requests) == (2 if after == 0 else 1)
         assert 0.3 <= taken < 4
 

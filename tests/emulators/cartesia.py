@@ -80,6 +80,39 @@ class GenerationRequest(_Strict):
         }
 
 
+class LineRequest(_Strict):
+    """One text of `/tts/bytes`, as Cartesia's API reference has it."""
+
+    transcript: Annotated[str, Field(min_length=1)]
+    model_id: Annotated[str, Field(min_length=1)]
+    voice: _Voice
+    output_format: _OutputFormat
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")] = "en"
+    generation_config: _GenerationConfig = _GenerationConfig()
+    pronunciation_dict_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error message in place of an answer."""
+
+    message: str
+    with_context: bool
+    title: str
+    code: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """What happens to a text after so many of its chunks."""
+
+    kind: Literal["hang", "close", "garble", "twice"]
+    after: int = 0
+    code: int = 1000
+    sent: tuple[str, ...] = ()
+
+
 @dataclass
 class Context:
     """One speech context: what was asked of it and what it gave.
@@ -148,7 +181,9 @@ class CartesiaEmulator(Emulator):
         self.sessions: list[CartesiaSession] = []
         self.voices_asked: list[str] = []
         self._refused_handshakes: Planned[int] = Planned()
-        self._failures: Planned[tuple[str, bool]] = Planned()
+        self._failures: Planned[Failure] = Planned()
+        self._breaks: Planned[Break] = Planned()
+        self.lines: list[str] = []
 
     @property
     def session(self) -> CartesiaSession:
@@ -169,12 +204,53 @@ class CartesiaEmulator(Emulator):
     def refuse_handshakes(self, status: int = 401, times: int | None = 1) -> None:
         self._refused_handshakes.plan(status, times)
 
-    def fail(self, message: str = "internal error", *, with_context: bool = True, times: int | None = 1) -> None:
+    def hang(self, after: int = 0, times: int | None = 1) -> None:
+        """Sends nothing more of the next text after `after` chunks of it."""
+        self._breaks.plan(Break("hang", after), times)
+
+    def close(self, code: int = 1000, after: int = 0, times: int | None = 1) -> None:
+        """Closes the socket after `after` chunks of the next text; 1006: breaks the connection."""
+        self._breaks.plan(Break("close", after, code), times)
+
+    def garble(self, *sent: str, after: int = 0, times: int | None = 1) -> None:
+        """Sends these messages after `after` chunks of the next text, and goes on."""
+        self._breaks.plan(Break("garble", after, sent=sent), times)
+
+    def twice(self, times: int | None = 1) -> None:
+        """Sends every chunk of the next text twice."""
+        self._breaks.plan(Break("twice"), times)
+
+    def fail(
+        self,
+        message: str = "internal error",
+        *,
+        with_context: bool = True,
+        times: int | None = 1,
+        title: str = "Internal Server Error",
+        code: str = "internal_error",
+        status: int = 500,
+    ) -> None:
         """Answers the next text with an error; `with_context=False` leaves out its context_id."""
-        self._failures.plan((message, with_context), times)
+        self._failures.plan(Failure(message, with_context, title, code, status), times)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.get(self.path, self._serve), web.get("/voices/{id}", self._one_voice)]
+        return [
+            web.get(self.path, self._serve),
+            web.get("/voices/{id}", self._one_voice),
+            web.post("/tts/bytes", self._speak_line),
+        ]
+
+    async def _speak_line(self, request: web.Request) -> web.Response:
+        """One text over HTTP, its whole sound at once."""
+        if self.key is not None and request.headers.get("X-API-Key") != self.key:
+            return web.Response(status=401, text="Invalid API key")
+        body = LineRequest.model_validate(await request.json())
+        if self.voices is not None and body.voice.id not in self.voices:
+            return web.Response(status=404, text="Voice not found")
+        self.lines.append(body.transcript)
+        form, manner = body.output_format, body.generation_config
+        samples = voiced(body.transcript, form.sample_rate, manner.speed, manner.volume)
+        return web.Response(body=encoded(samples, form.encoding), content_type="application/octet-stream")
 
     async def _one_voice(self, request: web.Request) -> web.Response:
         voice, version = request.match_info["id"], request.headers.get("Cartesia-Version", "")
@@ -239,9 +315,8 @@ class CartesiaEmulator(Emulator):
 
     async def _generate(self, session: CartesiaSession, request: GenerationRequest, body: dict[str, Any]) -> None:
         if failure := self._failures.take():
-            message, with_context = failure
-            about = request.context_id if with_context else None
-            await session.send(error_body("Internal Server Error", message, about, "internal_error", 500))
+            about = request.context_id if failure.with_context else None
+            await session.send(error_body(failure.title, failure.message, about, failure.code, failure.status))
             return
         if self.voices is not None and request.voice.id not in self.voices:
             await session.send(_refused(body, "Voice not found", "voice.id is not known", "voice_not_found", 404))
@@ -300,12 +375,16 @@ class CartesiaEmulator(Emulator):
         samples = voiced(text, form.sample_rate, manner.speed, manner.volume)
         words = words_of(text, manner.speed) if request.add_timestamps else []
         size = max(1, round(self.chunk_seconds * form.sample_rate))
-        for start in range(0, len(samples), size):
+        fault = self._breaks.take()
+        for number, start in enumerate(range(0, len(samples), size)):
+            if fault and number == fault.after:
+                await self._break(session, fault)
             chunk = encoded(samples[start : start + size], form.encoding)
             context.first_audio_at = context.first_audio_at or time.monotonic()
             step_time = round(1000 * (time.monotonic() - started), 3)
             data = base64.b64encode(chunk).decode()
-            await session.send(tag | {"type": "chunk", "data": data, "step_time": step_time})
+            for _ in range(2 if fault and fault.kind == "twice" else 1):
+                await session.send(tag | {"type": "chunk", "data": data, "step_time": step_time})
             context.audio_bytes += len(chunk)
             end = (start + size) / form.sample_rate
             said = [word for word in words if word.start < end]
@@ -321,6 +400,16 @@ class CartesiaEmulator(Emulator):
             await asyncio.sleep(self.chunk_seconds * self.real_time_factor)
         context.spoken_seconds += seconds_of(text, manner.speed)
         await session.send(tag | {"type": "flush_done", "flush_done": True})
+
+    async def _break(self, session: CartesiaSession, fault: Break) -> None:
+        for message in fault.sent:
+            await session._send_text(message)
+        if fault.kind == "close" and fault.code == WSCloseCode.ABNORMAL_CLOSURE:
+            await session._drop()
+        elif fault.kind == "close":
+            await session.end(fault.code, "")
+        if fault.kind in ("close", "hang"):
+            await asyncio.Event().wait()
 
 
 def error_body(title: str, message: str, context_id: str | None, code: str, status: int) -> dict[str, Any]:

@@ -42,13 +42,16 @@ Answer = Callable[[dict[str, Any]], Reply | str]
 @dataclass(frozen=True, slots=True)
 class Fault:
     """status: an HTTP error.  stall: nothing more after `after` pieces of the reply.
-    cut: the connection breaks there.
+    cut: the connection breaks there.  raw: there `sent` follows as it is, and the stream ends.
     """
 
-    kind: Literal["status", "stall", "cut"]
+    kind: Literal["status", "stall", "cut", "raw"]
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     after: int = 0
+    code: str | None = None
+    message: str = ""
+    sent: bytes = b""
 
 
 @dataclass
@@ -124,9 +127,21 @@ class OpenAIEmulator(Emulator):
         """Adds a reply that calls one tool. A request that does not offer it is answered with 400."""
         self.reply(Reply(text, (ToolCall(name, arguments or {}),)))
 
-    def fail(self, status: int = 500, times: int | None = 1, headers: Mapping[str, str] | None = None) -> None:
-        """Answers the next requests with an HTTP error. 401 and 429 carry OpenAI's own texts."""
-        self._faults.plan(Fault("status", status, headers or {}), times)
+    def fail(
+        self,
+        status: int = 500,
+        times: int | None = 1,
+        headers: Mapping[str, str] | None = None,
+        *,
+        code: str | None = None,
+        message: str = "",
+    ) -> None:
+        """Answers the next requests with an HTTP error. 401 and 429 carry OpenAI's own texts, if no other are given."""
+        self._faults.plan(Fault("status", status, headers or {}, code=code, message=message), times)
+
+    def garble(self, sent: bytes, after: int = 0, times: int | None = 1) -> None:
+        """After `after` pieces of the reply sends these bytes as they are, and ends the stream as if it were complete."""
+        self._faults.plan(Fault("raw", after=after, sent=sent), times)
 
     def stall(self, after: int = 0, times: int | None = 1) -> None:
         """Says nothing more after `after` pieces of the reply; 0: not even the response's head."""
@@ -173,7 +188,7 @@ class OpenAIEmulator(Emulator):
         try:
             self._authorize(request)
             if fault and fault.kind == "status":
-                raise _ordered_refusal(fault.status)
+                raise _ordered_refusal(fault)
             check_request(body)
             self._check_model(record)
             reply = self._next_reply(record)
@@ -224,7 +239,12 @@ class OpenAIEmulator(Emulator):
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
         try:
-            await self._stream(response, record, reply, fault, head, usage)
+            if not (fault and fault.kind == "raw" and not fault.after):
+                await self._stream(response, record, reply, fault, head, usage)
+            elif fault:
+                await response.write(fault.sent)
+        except _GarbledError:
+            pass
         except ConnectionError:
             record.abandoned = True
         except _CutError:
@@ -254,6 +274,9 @@ class OpenAIEmulator(Emulator):
             if fault and record.pieces >= fault.after:
                 if fault.kind == "cut":
                     raise _CutError
+                if fault.kind == "raw":
+                    await response.write(fault.sent)
+                    raise _GarbledError
                 await asyncio.Event().wait()
             await send(delta)
             record.pieces += 1
@@ -266,6 +289,10 @@ class OpenAIEmulator(Emulator):
 
 class _CutError(Exception):
     """The test ordered the connection to break here."""
+
+
+class _GarbledError(Exception):
+    """The test ordered the stream to end here."""
 
 
 def answer_from_request(body: dict[str, Any]) -> str:
@@ -281,7 +308,10 @@ def answer_from_request(body: dict[str, Any]) -> str:
     return "Nobody has said anything yet."
 
 
-def _ordered_refusal(status: int) -> RefusedError:
+def _ordered_refusal(fault: Fault) -> RefusedError:
+    status = fault.status
+    if fault.message or fault.code:
+        return RefusedError(status, fault.message or "Refused.", code=fault.code)
     if status == 401:
         return RefusedError(401, "Incorrect API key provided.", code="invalid_api_key")
     if status == 429:

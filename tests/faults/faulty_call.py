@@ -123,7 +123,7 @@ async def faulty_call(
     file = folder / "agent.yaml"
     file.write_text(("prompt: Be brief.\n" if "prompt:" not in text else "") + text)
     loaded = load(file)
-    assert loaded.agent, loaded.problems
+    assert loaded.definition, loaded.problems
     async with AsyncExitStack() as stack:
         ears = await stack.enter_async_context(ears or AssemblyAIEmulator(key=KEYS["ASSEMBLYAI_API_KEY"]))
         mind = await stack.enter_async_context(mind or OpenAIEmulator(key=KEYS["OPENAI_API_KEY"]))
@@ -131,10 +131,10 @@ async def faulty_call(
         ears.termination_delay = 0.02
         at = {"stt": ears.url, "llm": mind.url, "tts": voice.url, **(endpoints or {})}
         agent = replace(
-            loaded.agent,
-            stt=replace(loaded.agent.stt, endpoint=at["stt"]),
-            llm=replace(loaded.agent.llm, endpoint=at["llm"]),
-            tts=replace(loaded.agent.tts, endpoint=at["tts"]),
+            loaded.definition,
+            stt=replace(loaded.definition.stt, endpoint=at["stt"]),
+            llm=replace(loaded.definition.llm, endpoint=at["llm"]),
+            tts=replace(loaded.definition.tts, endpoint=at["tts"]),
         )
         events: list[Event] = []
         line = Line()
