@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pipecat.runner.types import DailyRunnerArguments
 from pipecat.transports.daily.transport import DailyParams, DailyTransportClient
 
 from runner.definition import Daily
@@ -259,6 +260,32 @@ async def test_room_that_can_be_called_by_sip_says_its_address(
         await started(it)
         (room,) = it.daily.created
         assert f"By SIP:      sip:{room.properties['sip_uri']['endpoint']}" in it.written.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Pipecat 1.14 imports the old websockets
+async def test_session_of_somebody_elses_server_is_the_same_call(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pipecat's own runner and Pipecat Cloud make the room themselves and call `bot` with it."""
+    from runner.live.carriers.hosted import answer
+
+    async with rooms(ports, monkeypatch, say={"limits.wait_for_return": "0"}) as it:
+        rest = DailyRest(DAILY_KEY, it.daily.url)
+        one, other = await rest.make(Daily()), await rest.make(Daily())
+        session = asyncio.create_task(
+            answer(DailyRunnerArguments(room_url=one.url, token=one.agent_token), it.agent, it.switchboard)
+        )
+        await until(lambda: it.building.clients and it.building.client.inside)
+        it.building.client.comes("jane")
+        await until(lambda: it.of(AgentSaid), 8)
+        it.building.client.goes("jane")
+        await asyncio.wait_for(session, 8)
+        wrong = DailyRunnerArguments(room_url=one.url, token=other.agent_token)
+        await asyncio.wait_for(answer(wrong, it.agent, it.switchboard), 8)
+        assert it.reasons == [
+            "the last participant left",
+            "Daily did not let the agent in: the token is for another room",
+        ]
 
 
 async def test_room_that_is_still_being_joined_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,8 +84,9 @@ class RoomCall:
     def by_telephone(self) -> bool:
         return bool(self._dial_in or self._dial_out)
 
-    def listen(self, transport: RoomTransport, tell: Callable[[str], None]) -> None:
+    def listen(self, transport: RoomTransport, tell: Callable[[str], None] = lambda _: None) -> None:
         """Follow what happens in the room from now on. tell: takes a line for the person who runs this."""
+        self._spawn(self.over())
         self._after("patience", _PATIENCE_SECS, lambda: tell(_slow(_PATIENCE_SECS)))
         self._after("joining", _GIVE_UP_SECS, lambda: self._fail(f"Daily did not answer within {_GIVE_UP_SECS:.0f} s"))
 
@@ -157,7 +158,7 @@ class RoomCall:
                 self._end(self._why_put_out())
 
     async def over(self) -> None:
-        """Until the call is over; nothing of it is left running then."""
+        """Until the call is over; nothing more is waited for then."""
         await self.call.over()
         self._stop(*self._timers)
         if not self.call.conversation.begun and self.by_telephone and not self.failure:

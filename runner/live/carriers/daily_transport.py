@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from pipecat.transports.daily.transport import DailyTransport
+from pipecat.transports.daily.transport import DailyDialinSettings, DailyTransport
 
 _RELEASE_SECS = 0.5
 
@@ -32,6 +32,11 @@ class RoomTransport(DailyTransport):
             thread.join(_RELEASE_SECS)
 
         self._client._cleanup = release_without_waiting
+
+    @property
+    def dial_in(self) -> DailyDialinSettings | None:
+        """The telephone call that Daily holds for the room, None for none."""
+        return self._params.dialin_settings
 
     async def _on_joined(self, data: Any) -> None:
         self._is_in = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 from fastapi import WebSocket
@@ -74,7 +74,7 @@ async def answer(session: RunnerArguments, agent: LiveAgent, switchboard: Switch
     transport, name = await _transport(session, agent.definition)
     call = await switchboard.place(agent, transport, name)
     if isinstance(session, DailyRunnerArguments):
-        _wait_in_room(call, transport)
+        _wait_in_room(call, transport, session)
     elif name == "phone":
         end_when_gone(call, transport)
         call.await_caller(_VISITOR_COMES_SECS)
@@ -152,25 +152,17 @@ async def _daily(session: DailyRunnerArguments, agent: AgentDefinition) -> BaseT
     return RoomTransport(session.room_url, session.token, agent.daily.display_name or agent.name, params)
 
 
-def _wait_in_room(call: Call, transport: BaseTransport) -> None:
-    """Greet the first participant, end when the last one leaves."""
+def _wait_in_room(call: Call, transport: BaseTransport, session: DailyRunnerArguments) -> None:
+    """Greet the first participant; end when the last one has left, or when the room does not let the agent in."""
+    from runner.live.carriers.daily_rest import Room
+    from runner.live.carriers.daily_room import DialIn, RoomCall
+    from runner.live.carriers.daily_transport import RoomTransport
+
+    assert isinstance(transport, RoomTransport)
+    held = transport.dial_in
     call.await_caller(_VISITOR_COMES_SECS)
-    present: set[str] = set()
-
-    @transport.event_handler("on_first_participant_joined")
-    async def first(_: object, participant: Mapping[str, str]) -> None:
-        present.add(participant["id"])
-        await call.begin()
-
-    @transport.event_handler("on_participant_joined")
-    async def joined(_: object, participant: Mapping[str, str]) -> None:
-        present.add(participant["id"])
-
-    @transport.event_handler("on_participant_left")
-    async def left(_: object, participant: Mapping[str, str], *_reason: object) -> None:
-        present.discard(participant["id"])
-        if not present:
-            await call.end("the last participant left")
+    dial_in = DialIn(held.call_id, held.call_domain) if held else None
+    RoomCall(call, Room(session.room_url, session.token), dial_in=dial_in).listen(transport)
 
 
 def _beginning(call: Call) -> Any:
