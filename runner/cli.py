@@ -11,21 +11,20 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from runner import __version__
-from runner.options import add_overrides, command_parser, usage
+from runner.options import add_log_level, add_overrides, add_reload, command_parser, port, usage
 
 if TYPE_CHECKING:
-    from runner.catalog import Part
+    from runner.definition import AgentDefinition
     from runner.environment import Environment
+    from runner.live.keys import KeyCheck
     from runner.live.reload import Agents
 
-    Work = Callable[[Agents, Environment], Coroutine[Any, Any, int]]
-
-_COMMANDS = ("check", "chat", "explain", "diff", "new")
+_COMMANDS = ("check", "chat", "serve", "explain", "diff", "new")
 
 _RUN_EXAMPLE = """examples:
   runner agents/support.yaml                 talk to it in the browser, edit it while you talk
@@ -34,6 +33,7 @@ _RUN_EXAMPLE = """examples:
   runner agents/support.yaml --daily         a call in a Daily room, the link is printed
 
 other commands:
+  runner serve agents/                       the same agents for many callers: keys needed, a limit, a quiet log
   runner check agents/                       what is wrong with the files, without starting anything
   runner chat agents/support.yaml            the same agent in the terminal, typed
   runner explain agents/support.yaml         what every setting is, where it comes from, what goes on the wire
@@ -51,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _check(arguments[1:])
         if command == "chat":
             return _chat(arguments[1:])
+        if command == "serve":
+            from runner.serving import serve
+
+            return serve(arguments[1:])
         if command != "run":
             from runner import inspecting
 
@@ -72,7 +76,8 @@ def _check(arguments: Sequence[str]) -> int:
         "runner check",
         "Say what is wrong with agent files. Nothing is started.",
         "example:\n  runner check agents/\n  runner check agents/support.yaml --format json\n"
-        "  runner check agents/support.yaml --fix     mend what is safe, and show the difference",
+        "  runner check agents/support.yaml --fix     mend what is safe, and show the difference\n"
+        "  runner check --keys agents/                try the keys out, as `runner serve` does when it starts",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="agent files or folders of them")
     parser.add_argument(
@@ -81,42 +86,58 @@ def _check(arguments: Sequence[str]) -> int:
         default="text",
         help="for people, for programs, or as annotations of a GitHub workflow",
     )
+    parser.add_argument("--keys", action="store_true", help="also ask the vendors whether they accept the keys")
     parser.add_argument("--fix", action="store_true", help="mend older names, missing quotes, tabs and the like")
     add_overrides(parser)
     options = parser.parse_args(arguments)
 
-    from runner.document.load import agent_files, agents_of, load
+    from runner.document.load import agents_of, load
     from runner.environment import Environment
     from runner.problem import Problem, each_once, print_problems
+    from runner.starting import files_in, tell_troubles
 
-    files = _files(options.paths, agent_files)
+    files = files_in(options.paths)
     if not files:
         return usage(f"{_listed(options.paths)}: no agent files (*.yaml).")
     files = list(dict.fromkeys(agent for file in files for agent in agents_of(file) or [file]))
     environment = Environment(files)
-    _tell_troubles(environment)
+    tell_troubles(environment)
     if options.fix and not _fix(files, environment, sys.stdout if options.format == "text" else sys.stderr):
         return 1
-    found: list[Problem] = []
-    for file in files:
-        found.extend(load(file, variables=options.var, settings=options.set, env=environment.values).problems)
-    problems = each_once(found)
+    read = [load(file, variables=options.var, settings=options.set, env=environment.values) for file in files]
+    problems: list[Problem] = each_once([problem for loaded in read for problem in loaded.problems])
     failed = any(problem.is_error for problem in problems)
+    keys = _keys([loaded.definition for loaded in read if loaded.definition], environment) if options.keys else ()
     if options.format == "github":
         from runner.document.github import as_annotations
 
         if problems:
             print(as_annotations(problems))
     elif options.format == "json":
-        print(json.dumps({"checked": len(files), "problems": [p.as_json() for p in problems]}, ensure_ascii=False))
+        said: dict[str, object] = {"checked": len(files), "problems": [p.as_json() for p in problems]}
+        if options.keys:
+            said["keys"] = [key.as_json() for key in keys]
+        print(json.dumps(said, ensure_ascii=False))
     elif problems:
         from runner.terminal import wants_color
 
         print(print_problems(problems, color=wants_color(sys.stdout)))
     else:
         print(f"{len(files)} {'agent' if len(files) == 1 else 'agents'}, no problems.")
+    if options.format != "json":
+        for key in keys:
+            print(key.said if options.format == "text" else f"::{'error' if key.stops else 'notice'}::{key.said}")
     sys.stdout.flush()
-    return 1 if failed else 0
+    return 1 if failed or any(key.stops for key in keys) else 0
+
+
+def _keys(agents: Sequence[AgentDefinition], environment: Environment) -> Sequence[KeyCheck]:
+    """What the vendors say to the keys of these agents."""
+    import asyncio
+
+    from runner.live.keys import check_keys
+
+    return asyncio.run(check_keys(agents, environment))
 
 
 def _fix(files: Sequence[Path], environment: Environment, stream: TextIO) -> bool:
@@ -152,14 +173,14 @@ def _chat(arguments: Sequence[str]) -> int:
     parser.add_argument("agent", metavar="AGENT", type=Path, help="an agent file")
     parser.add_argument("--json", action="store_true", help="one JSON record a line on standard output")
     parser.add_argument("--pin", action="store_true", help="the call keeps the version of the file that it begins with")
-    _add_reload(parser)
+    add_reload(parser)
     _add_services(parser)
     add_overrides(parser)
-    _add_log_level(parser)
+    add_log_level(parser)
     options = parser.parse_args(arguments)
-    from runner.document.load import agent_files
+    from runner.starting import files_in, take_calls
 
-    files = _files([options.agent], agent_files)
+    files = files_in([options.agent])
     if len(files) != 1:
         return usage(f"{options.agent} holds {len(files)} agents. Name one of the files.")
 
@@ -169,7 +190,7 @@ def _chat(arguments: Sequence[str]) -> int:
         agents.reload = options.reload
         return await chat(agents, environment, services=options.services, as_json=options.json, pinned=options.pin)
 
-    return _live(work, files, options, needed=("llm",))
+    return take_calls(work, files, options, needed=("llm",))
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -182,9 +203,9 @@ def _run(arguments: Sequence[str]) -> int:
         "agent", metavar="AGENT|FOLDER", type=Path, nargs="?", help="an agent file, or a folder of them"
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1: this machine only)")
-    parser.add_argument("--port", type=_port, default=7860, help="the port of the page; 0: any free one (7860)")
+    parser.add_argument("--port", type=port, default=7860, help="the port of the page; 0: any free one (7860)")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page")
-    _add_reload(parser)
+    add_reload(parser)
     parser.add_argument("--daily", action="store_true", help="create a Daily room, print its link, take the call there")
     parser.add_argument("--room", metavar="URL", help="join this Daily room")
     parser.add_argument("--token", metavar="T", help="the Daily meeting token for --room")
@@ -204,7 +225,7 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"runner {__version__}")
     _add_services(parser)
     add_overrides(parser)
-    _add_log_level(parser)
+    add_log_level(parser)
     options = parser.parse_args(arguments)
     if options.agent is None:
         parser.print_help()
@@ -215,9 +236,9 @@ def _run(arguments: Sequence[str]) -> int:
     if (options.daily, bool(options.room), bool(options.call)).count(True) > 1:
         return usage("--daily makes a new room, --room joins an old one, --call rings a telephone. Give one of them.")
     in_a_room = bool(options.daily or options.room or options.call)
-    from runner.document.load import agent_files
+    from runner.starting import files_in, take_calls
 
-    files = _files([options.agent], agent_files)
+    files = files_in([options.agent])
     if not files:
         return usage(f"{options.agent} holds no agent files (*.yaml).")
     if in_a_room and len(files) != 1:
@@ -236,82 +257,19 @@ def _run(arguments: Sequence[str]) -> int:
                 browser=not options.no_browser,
                 services=options.services,
                 reload=options.reload,
+                folders=frozenset({options.agent.absolute()} if options.agent.is_dir() else ()),
                 daily=options.daily,
                 room=options.room,
                 token=options.token,
-                call=options.call,
                 public_url=options.public_url,
+                call=options.call,
             ),
             agents,
             environment,
             listener,
         )
 
-    return _live(work, files, options, needed=("stt", "llm", "tts"))
-
-
-def _live(work: Work, files: Sequence[Path], options: argparse.Namespace, *, needed: Collection[Part]) -> int:
-    """Do what needs Pipecat. What a person can mend is answered before Pipecat is loaded, which takes seconds.
-
-    needed: the parts of an agent that the call will have; a typed one neither hears nor speaks.
-    """
-    from runner.environment import Environment
-    from runner.live.reload import Agents, reader
-    from runner.logs import set_up
-    from runner.problem import Mendable
-    from runner.selection import why_not
-
-    environment = Environment(files)
-    _tell_troubles(environment)
-    agents = Agents(reader(options.var, options.set, lambda: environment.values))
-    if not _open_all(agents, files):
-        return 1
-    if refusal := why_not([agent.definition for agent in agents], environment.keys, options.services, needed):
-        print(refusal, file=sys.stderr)
-        return 1
-    set_up(options.log_level, environment)
-    import asyncio
-
-    try:
-        return asyncio.run(work(agents, environment))
-    except Mendable as error:
-        better = error.with_options
-        print(f"{error}\n  runner {options.agent} {better}" if better else error, file=sys.stderr)
-        return 1
-
-
-def _open_all(agents: Agents, files: Sequence[Path]) -> bool:
-    """Read the files, print their problems. False when there is nothing to run."""
-    problems = [problem for file in files for problem in agents.open(file)]
-    if problems:
-        from runner.problem import print_problems
-        from runner.terminal import wants_color
-
-        print(print_problems(problems, color=wants_color(sys.stderr)), file=sys.stderr)
-    names = [agent.name for agent in agents]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    for name in twice:
-        print(f'Two agents are called "{name}". Give one of them another name.', file=sys.stderr)
-    return bool(names) and not twice
-
-
-def _files(paths: Sequence[Path], agent_files: Callable[[Path], list[Path]]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found.extend(file.absolute() for file in agent_files(path))
-    return list(dict.fromkeys(found))
-
-
-def _port(typed: str) -> int:
-    if not typed.isdecimal() or int(typed) > 65535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {typed!r}")
-    return int(typed)
-
-
-def _public_url(typed: str) -> str:
-    if not typed.startswith(("https://", "http://")) or len(typed.split("/")[2]) < 1:
-        raise argparse.ArgumentTypeError(f"an address begins with https://, not {typed!r}")
-    return typed.rstrip("/")
+    return take_calls(work, files, options)
 
 
 def _telephone(typed: str) -> str:
@@ -324,12 +282,10 @@ def _telephone(typed: str) -> str:
     raise argparse.ArgumentTypeError(f"neither a number with its country, such as +15551230100, nor sip:...: {typed!r}")
 
 
-def _add_reload(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--reload",
-        choices=("live", "next-call", "off"),
-        help="what a save does: change running calls too, only later ones, or nothing (as the file says: live)",
-    )
+def _public_url(typed: str) -> str:
+    if not typed.startswith(("https://", "http://")) or len(typed.split("/")[2]) < 1:
+        raise argparse.ArgumentTypeError(f"an address begins with https://, not {typed!r}")
+    return typed.rstrip("/")
 
 
 def _add_services(parser: argparse.ArgumentParser) -> None:
@@ -342,22 +298,8 @@ def _add_services(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_log_level(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--log-level",
-        choices=("trace", "debug", "info", "warning", "error"),
-        default=None,
-        help="also log what happens inside; debug and trace hold prompts and what callers say (RUNNER_LOG, error)",
-    )
-
-
 def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths))
-
-
-def _tell_troubles(environment: Environment) -> None:
-    for trouble in environment.troubles:
-        print(trouble, file=sys.stderr)
 
 
 def _close_output() -> None:

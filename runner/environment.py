@@ -12,6 +12,9 @@ from runner.providers import is_secret, variables
 
 ENV_FILE = ".env"
 
+TOKEN_VARIABLE = "RUNNER_TOKEN"
+"""The variable that holds the token that a server asks for, so that several machines have the same one."""
+
 
 class Environment:
     """The process's environment, and beneath it what `.env` says. Read once, and again when `.env` was saved.
@@ -63,7 +66,7 @@ class Environment:
 
     def masked(self, text: str) -> str:
         """`text` with every key in it replaced by the name of its variable."""
-        return masked(text, self.keys)
+        return masked(text, {**self.keys, TOKEN_VARIABLE: self.values.get(TOKEN_VARIABLE, "")})
 
 
 def masked(text: str, keys: Mapping[str, str]) -> str:

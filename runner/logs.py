@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from runner.environment import Environment
 from runner.terminal import wants_color
 
+if TYPE_CHECKING:
+    from loguru import Record
+
 LEVEL_VARIABLE = "RUNNER_LOG"
 LEVELS = ("trace", "debug", "info", "warning", "error")
 QUIET = "error"
 
 
-def set_up(level: str | None, environment: Environment) -> None:
+def set_up(level: str | None, environment: Environment, *, as_json: bool = False) -> None:
     """One sink for loguru and for the standard library's logging. Without a level `RUNNER_LOG` counts, then `error`.
 
     With neither, Pipecat's own lines stay out: what it reports is told in plain words in the transcript (`[problem]`).
     Lines of a call say whose they are (`of_call`). Must run before Pipecat is imported: it announces itself when it is.
+    as_json: each line is JSON, for programs that collect logs.
     """
     asked = level or os.environ.get(LEVEL_VARIABLE)
     named = asked or QUIET
@@ -42,12 +49,30 @@ def set_up(level: str | None, environment: Environment) -> None:
         write,
         level=chosen,
         filter=None if asked else {"": True, "pipecat": False},
-        format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {name}:{extra[call]} {message}",
-        colorize=wants_color(sys.stderr),
+        format=_json_format if as_json else _FORMAT,
+        colorize=not as_json and wants_color(sys.stderr),
         diagnose=False,
         backtrace=False,
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.getLevelNamesMapping().get(chosen, logging.NOTSET))
+
+
+_FORMAT = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {name}:{extra[call]} {message}"
+
+
+def _json_format(record: Record) -> str:
+    """One JSON line, as a format that loguru fills in."""
+    error = record["exception"]
+    line = {
+        "time": record["time"].isoformat(timespec="milliseconds"),
+        "level": record["level"].name.lower(),
+        "from": record["name"],
+        "call": str(record["extra"]["call"]).strip(" []"),
+        "text": record["message"],
+        "error": "".join(traceback.format_exception(error.value)) if error and error.value else "",
+    }
+    record["extra"]["json"] = json.dumps({name: value for name, value in line.items() if value}, ensure_ascii=False)
+    return "{extra[json]}\n"
 
 
 class CallTag:

@@ -27,6 +27,32 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def port(typed: str) -> int:
+    """An argument that is a port."""
+    if not typed.isdecimal() or int(typed) > 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {typed!r}")
+    return int(typed)
+
+
+def add_reload(parser: argparse.ArgumentParser) -> None:
+    """`--reload`: `options.reload`, None for what the files say."""
+    parser.add_argument(
+        "--reload",
+        choices=("live", "next-call", "off"),
+        help="what a save does: change running calls too, only later ones, or nothing (as the file says: live)",
+    )
+
+
+def add_log_level(parser: argparse.ArgumentParser) -> None:
+    """`--log-level`: `options.log_level`, None for what RUNNER_LOG says."""
+    parser.add_argument(
+        "--log-level",
+        choices=("trace", "debug", "info", "warning", "error"),
+        default=None,
+        help="also log what happens inside; debug and trace hold prompts and what callers say (RUNNER_LOG, error)",
+    )
+
+
 class Pairs(argparse.Action):
     """NAME=VALUE, several times, into a dictionary."""
 

@@ -94,6 +94,16 @@ def print_problems(problems: Sequence[Problem], *, color: bool) -> str:
     return "\n\n".join([*blocks, counted(problems)])
 
 
+def without_quotes(problems: Iterable[Problem]) -> list[str]:
+    """A line for each problem that says where and what kind, and nothing of what stands in the file: for logs."""
+    listed = list(problems)
+    lines = [
+        f"{short_path(p.file)}:{p.line}:{p.column}: {'problem' if p.is_error else 'warning'} {p.code}" for p in listed
+    ]
+    files = dict.fromkeys(short_path(problem.file) for problem in listed)
+    return [*lines, f"In full: runner check {' '.join(files)}"]
+
+
 def counted(problems: Sequence[Problem]) -> str:
     """ "1 problem.", "3 problems and 1 warning.", "No problems." """
     errors = sum(problem.is_error for problem in problems)

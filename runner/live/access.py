@@ -5,8 +5,11 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
+
+from runner.environment import TOKEN_VARIABLE
+from runner.problem import Mendable
 
 _OPEN_PATHS = ("/health",)
 """Answered without a token: a load balancer has none."""
@@ -14,6 +17,12 @@ _OPEN_PATHS = ("/health",)
 _PROVEN_PATHS = ("/phone/", "/daily-dialin-webhook")
 """Asked by carriers, from outside: each request proves by itself where it comes from (`carriers/phone_proofs.py`,
 `carriers/daily_webhook.py`)."""
+
+_SHORTEST_TOKEN = 16
+
+
+class TokenTooShort(Mendable):
+    """The token that was given keeps nobody out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,18 @@ class Access:
     def is_proven_elsewhere(path: str) -> bool:
         """Whether the route of `path` decides by itself who is welcome."""
         return path.startswith(_PROVEN_PATHS)
+
+    def with_token(self, shared: str | None) -> Access:
+        """The same rules with a token that several machines share; with this server's own when there is none.
+
+        Raises:
+            TokenTooShort: it could be guessed.
+        """
+        if not shared:
+            return self
+        if len(shared) < _SHORTEST_TOKEN:
+            raise TokenTooShort(f"{TOKEN_VARIABLE} is shorter than {_SHORTEST_TOKEN} characters and could be guessed.")
+        return replace(self, token=shared)
 
     def refuse(self, headers: Mapping[str, str], token: str | None, *, path: str) -> str | None:
         """Why a request is refused, None when it is welcome.

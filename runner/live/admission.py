@@ -5,6 +5,7 @@ Comes in: whoever wants to make a call. Goes out: an `Admission`, one place of t
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 
 RETRY_AFTER_SECS = 10
@@ -70,6 +71,8 @@ class Gate:
         self.draining = False
         self.refused = 0
         self._taken: set[Admission] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     @property
     def taken(self) -> int:
@@ -90,7 +93,14 @@ class Gate:
             raise NotAdmitted(f"All lines are busy: {self.limit} {'call' if self.limit == 1 else 'calls'} at once.")
         admission = Admission(self)
         self._taken.add(admission)
+        self._empty.clear()
         return admission
 
     def give_back(self, admission: Admission) -> None:
         self._taken.discard(admission)
+        if not self._taken:
+            self._empty.set()
+
+    async def emptied(self) -> None:
+        """Until nobody has a place."""
+        await self._empty.wait()

@@ -42,13 +42,18 @@ class KeyCheck:
     variable: where it comes from.
     verdict:  `accepted`; `wrong`: no call can succeed (the key, the model or the voice is refused); `missing`: it is not set;
               `unsure`: the vendor could not be reached or said neither; `not checked`: runner knows no cheap request.
-    said:     a sentence for people, "" for `accepted`. Holds the vendor's own words, and never the key.
+    said:     a sentence for people. Holds the vendor's own words, and never the key.
     """
 
     service: str
     variable: str
     verdict: Verdict
-    said: str = ""
+    said: str
+
+    @property
+    def stops(self) -> bool:
+        """Whether `runner serve` does not start because of it."""
+        return self.verdict in ("wrong", "missing")
 
     def as_json(self) -> dict[str, str]:
         return {"service": self.service, "variable": self.variable, "verdict": self.verdict, "said": self.said}
@@ -63,7 +68,12 @@ class KeyRefused(Mendable):
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One request. about: the key of the agent file that it asks about beside the key, with its value; "" for none."""
+    """One request.
+
+    about:     the setting that it asks about beside the key, with its value; "" for none.
+    otherwise: what to ask a server that knows nothing about one model.
+    has_key:   False for a server of one's own that may need none.
+    """
 
     service: str
     variable: str
@@ -72,6 +82,7 @@ class _Question:
     new_key_at: str
     about: str = ""
     otherwise: str = ""
+    has_key: bool = True
 
 
 async def check_keys(
@@ -83,17 +94,16 @@ async def check_keys(
     """
     questions: dict[tuple[str, str], _Question] = {}
     answered: dict[tuple[str, str], KeyCheck] = {}
-    if mode != "local":
-        for agent in agents:
-            for found in _of_agent(agent, environment):
-                if isinstance(found, KeyCheck):
-                    answered[found.service, found.variable] = found
-                else:
-                    questions[found.url, found.variable] = found
-        if key := environment.keys.get(DAILY_KEY):
-            url = f"{environment.values.get('DAILY_API_URL', 'https://api.daily.co/v1').rstrip('/')}/rooms?limit=1"
-            at = "https://dashboard.daily.co/developers"
-            questions[url, DAILY_KEY] = _Question("Daily", DAILY_KEY, url, {"Authorization": f"Bearer {key}"}, at)
+    for agent in agents if mode != "local" else ():
+        for found in _of_agent(agent, environment):
+            if isinstance(found, KeyCheck):
+                answered[found.service, found.variable] = found
+            else:
+                questions[found.url, found.variable] = found
+    if key := environment.keys.get(DAILY_KEY):
+        url = f"{environment.values.get('DAILY_API_URL', 'https://api.daily.co/v1').rstrip('/')}/rooms?limit=1"
+        at = "https://dashboard.daily.co/developers"
+        questions[url, DAILY_KEY] = _Question("Daily", DAILY_KEY, url, {"Authorization": f"Bearer {key}"}, at)
     connector = aiohttp.TCPConnector(limit=_AT_ONCE)
     async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
         asked = await asyncio.gather(*(_ask(session, question) for question in questions.values()))
@@ -143,7 +153,7 @@ def _openai(agent: AgentDefinition, service: Service, keys: Mapping[str, str]) -
         models = f"{base.rstrip('/')}/models"
         url = f"{models}/{quote(model, safe='/')}"
         at = "https://platform.openai.com/api-keys"
-        yield _Question("OpenAI", name, url, headers, at, f'{where} "{model}"', otherwise=models)
+        yield _Question("OpenAI", name, url, headers, at, f'{where} "{model}"', models, name in keys)
 
 
 def _cartesia(agent: AgentDefinition, service: Service, keys: Mapping[str, str]) -> Iterator[_Question]:
@@ -172,7 +182,7 @@ def _http(address: str) -> str:
 
 
 async def _ask(session: aiohttp.ClientSession, question: _Question) -> KeyCheck:
-    def verdict(what: Verdict, said: str = "") -> KeyCheck:
+    def verdict(what: Verdict, said: str) -> KeyCheck:
         return KeyCheck(question.service, question.variable, what, said)
 
     service, variable = question.service, question.variable
@@ -185,14 +195,16 @@ async def _ask(session: aiohttp.ClientSession, question: _Question) -> KeyCheck:
                 if status in (404, 405):
                     return verdict("not checked", f"{service}: {variable} is not checked, its server lists no models.")
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        said = f"no answer within {SECS:.0f} s" if isinstance(error, TimeoutError) else str(error)
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        said = f"no answer within {SECS:.0f} s" if isinstance(error, TimeoutError) else reason
         host = urlsplit(question.url).netloc
         return verdict("unsure", f"{service} cannot be reached at {host}: {said}. {variable} is not checked.")
     except ValueError:
         return verdict("wrong", f"{variable} holds a character that no key has. Copy it again: {question.new_key_at}")
     words = f"{service} says: {_words(body)} ({status})"
     if 200 <= status < 300:
-        return verdict("accepted")
+        accepts = f"accepts {variable}" if question.has_key else f"answers without {variable}"
+        return verdict("accepted", f"{service} {accepts}.")
     if status == 401 or _code(body) == "authorization-header-error":
         cure = f"Copy it again from {question.new_key_at}, into the environment or .env."
         return verdict("wrong", f"{variable} is wrong. {words}. {cure}")
@@ -239,6 +251,6 @@ def stop_at_wrong(checks: Iterable[KeyCheck]) -> None:
     Raises:
         KeyRefused: there is one.
     """
-    refused = [check for check in checks if check.verdict in ("wrong", "missing")]
+    refused = [check for check in checks if check.stops]
     if refused:
         raise KeyRefused(refused)

@@ -6,12 +6,12 @@ Comes in: changed files. Goes out: a `Saved` for each agent they concern. A file
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.definition import AgentDefinition, ReloadMode
-from runner.document.load import Loaded, load
+from runner.document.load import Loaded, agent_files, load
 from runner.effective import Change, file_changes
 from runner.problem import Problem
 
@@ -55,6 +55,14 @@ def reader(variables: Mapping[str, str], settings: Mapping[str, str], env: Calla
     return read
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file that never was an agent in this process. sources: what has to be saved before it is worth reading again."""
+
+    problems: tuple[Problem, ...]
+    sources: frozenset[Path]
+
+
 class Agents:
     """The agents of this process, and how they take saves.
 
@@ -65,6 +73,9 @@ class Agents:
         self._read = read
         self.reload: ReloadMode | None = None
         self._agents: dict[Path, LiveAgent] = {}
+        self.broken: dict[Path, Broken] = {}
+        self.refuses: Callable[[AgentDefinition], str | None] = lambda _: None
+        """Why an agent that was read well could take no calls here; None when it can."""
 
     def __iter__(self) -> Iterator[LiveAgent]:
         return iter(self._agents.values())
@@ -94,16 +105,49 @@ class Agents:
     def open(self, path: Path) -> tuple[Problem, ...]:
         """Read an agent for the first time. Returns its problems; with an error among them there is no agent."""
         loaded = self._read(path)
-        if loaded.definition:
-            self._agents[path] = LiveAgent(
-                path, loaded.definition, 1, loaded.problems, frozenset({path, *loaded.sources})
-            )
+        self._settle(path, loaded.definition, loaded.problems, frozenset({path, *loaded.sources}))
         return loaded.problems
+
+    def unopened(self, changed: frozenset[Path], folders: frozenset[Path]) -> list[Path]:
+        """The files among those saved that may be an agent now: added to one of the folders, or broken until now."""
+        worth = {path for path, broken in self.broken.items() if broken.sources & changed}
+        worth |= {path for folder in folders for path in agent_files(folder) if path in changed}
+        for path in [path for path in self.broken if not path.exists()]:
+            del self.broken[path]
+        return sorted(path for path in worth if path not in self._agents and path.exists())
+
+    async def meet(self, path: Path) -> tuple[LiveAgent | None, tuple[Problem, ...]]:
+        """Read a file that is no agent yet. None for the agent when it is not good; then it is among the `broken`."""
+        loaded = await asyncio.to_thread(self._read, path)
+        made, problems = self._accepted(path, loaded, self._agents.values())
+        self._settle(path, made, problems, frozenset({path, *loaded.sources}))
+        return self._agents.get(path), problems
+
+    def _settle(
+        self, path: Path, made: AgentDefinition | None, problems: tuple[Problem, ...], sources: frozenset[Path]
+    ) -> None:
+        self.broken.pop(path, None)
+        if made:
+            self._agents[path] = LiveAgent(path, made, 1, problems, sources)
+        else:
+            self.broken[path] = Broken(problems, sources)
+
+    def _accepted(
+        self, path: Path, loaded: Loaded, others: Iterable[LiveAgent]
+    ) -> tuple[AgentDefinition | None, tuple[Problem, ...]]:
+        """The agent that was read, unless its name is taken or it could take no calls here; with all problems."""
+        made = loaded.definition
+        if made and any(made.name == other.name for other in others):
+            return None, (*loaded.problems, _name_taken(path, made.name))
+        if made and (why := self.refuses(made)):
+            return None, (*loaded.problems, Problem(path, 1, 1, "", "cannot-take-calls", why))
+        return made, loaded.problems
 
     @property
     def files(self) -> frozenset[Path]:
         """Every file that an agent was read from."""
-        return frozenset[Path]().union(*(agent.sources for agent in self._agents.values()))
+        known = (*self._agents.values(), *self.broken.values())
+        return frozenset[Path]().union(*(agent.sources for agent in known))
 
     async def take(self, changed: frozenset[Path]) -> list[Saved]:
         """Read again the agents that one of these files belongs to. Each is a save, also where nothing differs."""
@@ -124,10 +168,8 @@ class Agents:
 
     async def _take_one(self, agent: LiveAgent, *, only_if_different: bool = False) -> Saved:
         loaded = await asyncio.to_thread(self._read, agent.path)
-        name, made = agent.name, loaded.definition
-        agent.problems = loaded.problems
-        if made and any(made.name == other.name for other in self._agents.values() if other is not agent):
-            agent.problems, made = (*loaded.problems, _name_taken(agent.path, made.name)), None
+        name = agent.name
+        made, agent.problems = self._accepted(agent.path, loaded, [other for other in self if other is not agent])
         agent.sources = frozenset({agent.path, *loaded.sources, *(() if made else agent.sources)})
         if made is None:
             return Saved(agent, Change(), good=False, name_before=name)

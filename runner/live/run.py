@@ -17,19 +17,22 @@ import uvicorn
 from loguru import logger
 
 from runner import __version__
-from runner.definition import ReloadMode
-from runner.environment import Environment
+from runner.definition import AgentDefinition, ReloadMode
+from runner.environment import TOKEN_VARIABLE, Environment
 from runner.events import Event, Trouble
 from runner.live.access import Access
 from runner.live.call import Call
+from runner.live.call_log import CallLog
 from runner.live.handover import hand_over, plan
 from runner.live.reload import Agents, LiveAgent, Saved
 from runner.live.server import News, build_app, describe
+from runner.live.serving import Serving, drain
 from runner.live.switchboard import Switchboard
 from runner.live.watch import Watcher
-from runner.problem import Problem, print_problems, short_path
+from runner.problem import short_path
 from runner.selection import Mode, why_not
-from runner.terminal import Terminal, wants_color
+from runner.terminal import Terminal
+from runner.wording import counted
 
 if TYPE_CHECKING:
     from runner.live.carriers.daily_room import RoomCall
@@ -50,8 +53,12 @@ class Options:
     daily: bool = False
     room: str | None = None
     token: str | None = None
-    call: str | None = None
+    folders: frozenset[Path] = frozenset()
+    """Where agents are added while runner runs."""
+    serving: Serving | None = None
+    """For many callers; None for one who makes an agent."""
     public_url: str | None = None
+    call: str | None = None
 
 
 async def run(options: Options, agents: Agents, environment: Environment, listener: socket.socket) -> int:
@@ -72,25 +79,34 @@ class _House:
         self._agents = agents
         self._agents.reload = options.reload
         self._environment = environment
-        self._terminal = Terminal()
-        self._switchboard = Switchboard(options.services, environment, self._happened)
+        serving = options.serving
+        self._terminal = CallLog(as_json=serving.as_json) if serving else Terminal()
+        limit = serving.limit if serving else None
+        self._switchboard = Switchboard(options.services, environment, self._happened, limit=limit)
+        agents.refuses = self._refuses
         self._news = News()
         self._access = Access.for_host(options.host, options.public_url)
+        self._access = self._access.with_token(environment.values.get(TOKEN_VARIABLE))
         self._port = options.port
 
     async def run(self, listener: socket.socket) -> int:
         self._port = listener.getsockname()[1]
-        stop = asyncio.Event()
+        stop, at_once = asyncio.Event(), asyncio.Event()
+
+        def signalled() -> None:
+            (at_once if stop.is_set() else stop).set()
+
         loop = asyncio.get_running_loop()
-        watcher = Watcher(files=self._watched())
+        watcher = Watcher(files=self._watched(), folders=self._options.folders)
         await self._switchboard.prepare([agent.definition for agent in self._agents])
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, stop.set)
+                loop.add_signal_handler(number, signalled)
         server = _Server(
             uvicorn.Config(
                 build_app(self._agents, self._switchboard, self._access, self._news),
                 log_config=None,
+                access_log=False,  # it holds the token
                 lifespan="off",
                 ws_per_message_deflate=False,
             )
@@ -102,6 +118,8 @@ class _House:
         self._banner()
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, serving, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if self._options.serving and stop.is_set():
+            await drain(self._switchboard.gate, at_once, self._options.serving.drain_secs, self._terminal.line)
         await _within(self._close(server, serving, watcher))
         for task in (serving, watching, stopping):
             task.cancel()
@@ -144,6 +162,23 @@ class _House:
         if keys_saved:
             saves += await self._agents.look_again(besides=changed)
         await self._tell(saves)
+        for path in self._agents.unopened(changed, self._options.folders):
+            await self._meet(path)
+
+    async def _meet(self, path: Path) -> None:
+        """An agent that was added to the folder, or that was broken until now."""
+        agent, problems = await self._agents.meet(path)
+        if agent is None:
+            self._terminal.problems(problems, f"{short_path(path)} takes no calls.")
+            return
+        self._terminal.line(f"[new] {agent.name} takes calls, version {agent.version} ({short_path(path)})")
+        if problems:
+            self._terminal.problems(problems, "")
+        self._news.tell({"type": "agent", **describe(agent, self._switchboard), "changes": []})
+
+    def _refuses(self, agent: AgentDefinition) -> str | None:
+        """Why this agent could take no calls, though its file is good."""
+        return why_not([agent], self._environment.keys, self._options.services)
 
     async def _follow(self, watcher: Watcher) -> None:
         """Watch what the agents were read from; files that were read before they were watched are read once more."""
@@ -176,7 +211,7 @@ class _House:
             keeps = f"Version {agent.version} stays in use" + (
                 f"; {_calls(len(running))} in progress keep{'s' if len(running) == 1 else ''} it." if running else "."
             )
-            self._print_problems(agent.problems, keeps)
+            self._terminal.problems(agent.problems, keeps)
             changes: list[str] = []
         else:
             for call in running:
@@ -185,9 +220,9 @@ class _House:
             changes = list(planned.changes)
             self._terminal.line(f"[saved] {agent.name} is now version {agent.version}")
             for line in changes or ["nothing differs in what the agent does"]:
-                self._terminal.line(f"        {line}")
+                self._terminal.detail(f"        {line}")
             if agent.problems:
-                self._print_problems(agent.problems, "")
+                self._terminal.problems(agent.problems, "")
             if mode == "off":
                 self._terminal.line("        the next saves are not applied: the file says reload: off now")
             self._news.tell({"type": "agent", **describe(agent, self._switchboard), "changes": changes})
@@ -201,21 +236,25 @@ class _House:
     def _happened(self, call: Call, event: Event) -> None:
         if isinstance(event, Trouble):
             event = Trouble(self._environment.masked(event.text), event.version)
-        self._terminal.event(call.number, event)
-
-    def _print_problems(self, problems: tuple[Problem, ...] | list[Problem], after: str) -> None:
-        text = print_problems(problems, color=wants_color(sys.stdout))
-        self._terminal.line(f"{text} {after}".rstrip() if after else text)
+        self._terminal.event(call.number, event, call.agent_name)
 
     def _banner(self) -> None:
         terminal, switchboard = self._terminal, self._switchboard
         for agent in self._agents:
             title = f"runner {__version__}: {agent.name}, version {agent.version} ({short_path(agent.path)})"
             terminal.banner(title, [(c, switchboard.describe(c)) for c in switchboard.choices(agent.definition)])
-        token = f"?token={self._access.token}" if self._access.token else ""
-        address = f"http://{_for_links(self._options.host)}:{self._port}/{token}"
+        address = f"http://{_for_links(self._options.host)}:{self._port}/"
         terminal.line()
-        terminal.line(f"  Talk to it:  {address}")
+        if self._environment.values.get(TOKEN_VARIABLE):
+            terminal.line(f"  Talk to it:  {address}?token=... with {TOKEN_VARIABLE}")
+        else:
+            address += f"?token={self._access.token}" if self._access.token else ""
+            terminal.line(f"  Talk to it:  {address}")
+        if serving := self._options.serving:
+            terminal.line(f"  Callers:     {counted(serving.limit)} at once, then 503; GET /health says how many")
+            terminal.line(f"  Stop:        SIGTERM or Ctrl-C; running calls have {serving.drain_secs:.0f} s to end")
+            terminal.line("ready")
+            return
         terminal.line(f"  Change it:   edit {short_path(next(iter(self._agents)).path)} and save, also while you talk")
         terminal.line("  Stop:        Ctrl-C")
         terminal.line("ready")
