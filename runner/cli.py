@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from runner import __version__
-from runner.options import add_log_level, add_overrides, add_reload, command_parser, port, usage
+from runner.options import add_log_level, add_overrides, add_public_url, add_reload, command_parser, port, usage
 
 if TYPE_CHECKING:
     from runner.definition import AgentDefinition
@@ -215,12 +215,7 @@ def _run(arguments: Sequence[str]) -> int:
         type=_telephone,
         help="call this telephone (+15551230100) or sip: address from a Daily room",
     )
-    parser.add_argument(
-        "--public-url",
-        metavar="URL",
-        type=_public_url,
-        help="where telephone carriers reach this server, such as https://agent.example.com (a tunnel)",
-    )
+    add_public_url(parser)
     parser.add_argument("--url", dest="old_url", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"runner {__version__}")
     _add_services(parser)
@@ -280,12 +275,6 @@ def _telephone(typed: str) -> str:
     if typed.startswith("sip:") and "@" in typed:
         return typed
     raise argparse.ArgumentTypeError(f"neither a number with its country, such as +15551230100, nor sip:...: {typed!r}")
-
-
-def _public_url(typed: str) -> str:
-    if not typed.startswith(("https://", "http://")) or len(typed.split("/")[2]) < 1:
-        raise argparse.ArgumentTypeError(f"an address begins with https://, not {typed!r}")
-    return typed.rstrip("/")
 
 
 def _add_services(parser: argparse.ArgumentParser) -> None:

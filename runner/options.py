@@ -43,6 +43,22 @@ def add_reload(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_public_url(parser: argparse.ArgumentParser) -> None:
+    """`--public-url`: `options.public_url`, None for what requests say."""
+    parser.add_argument(
+        "--public-url",
+        metavar="URL",
+        type=_public_url,
+        help="where telephone carriers reach this server, such as https://agent.example.com (a tunnel)",
+    )
+
+
+def _public_url(typed: str) -> str:
+    if not typed.startswith(("https://", "http://")) or len(typed.split("/")[2]) < 1:
+        raise argparse.ArgumentTypeError(f"an address begins with https://, not {typed!r}")
+    return typed.rstrip("/")
+
+
 def add_log_level(parser: argparse.ArgumentParser) -> None:
     """`--log-level`: `options.log_level`, None for what RUNNER_LOG says."""
     parser.add_argument(

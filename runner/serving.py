@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.options import add_log_level, add_overrides, add_reload, command_parser, port, usage
+from runner.options import add_log_level, add_overrides, add_public_url, add_reload, command_parser, port, usage
 
 if TYPE_CHECKING:
     from runner.environment import Environment
@@ -62,6 +62,7 @@ def serve(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="lines for people, or JSON for programs (text)"
     )
+    add_public_url(parser)
     add_reload(parser)
     add_overrides(parser)
     add_log_level(parser)
@@ -109,6 +110,7 @@ async def _serve(options: argparse.Namespace, agents: Agents, environment: Envir
         browser=False,
         services=options.services,
         reload=options.reload,
+        public_url=options.public_url,
         folders=frozenset({options.agent.absolute()} if options.agent.is_dir() else ()),
         serving=serving,
     )

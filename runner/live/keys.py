@@ -14,14 +14,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 
-from runner.catalog import DAILY_KEY, PROVIDERS
-from runner.definition import AgentDefinition, Service
+from runner.catalog import DAILY_KEY, PARTS, PROVIDERS, Part
+from runner.definition import AgentDefinition, Service, Stage
 from runner.environment import Environment
 from runner.problem import Mendable
 from runner.selection import Mode, choose_services
@@ -116,65 +116,77 @@ def _hidden(check: KeyCheck, masked: Callable[[str], str]) -> KeyCheck:
 
 
 def _of_agent(agent: AgentDefinition, environment: Environment) -> Iterator[_Question | KeyCheck]:
+    """What to ask about an agent's services, those that take over included, and what needs no asking."""
     keys = environment.keys
-    for choice in choose_services(agent, keys, "auto"):
-        part, service = choice.part, cast("Service", getattr(agent, choice.part))
-        if choice.local:
-            for name in choice.keys:
-                yield KeyCheck(choice.vendor, name, "missing", f"{name} is not set ({choice.vendor}, {part}).")
-            continue
-        makers = {"assemblyai": _assemblyai, "openai": _openai, "cartesia": _cartesia}
-        make = makers.get(service.provider) if PROVIDERS[part, service.provider].service is None else None
-        if make:
-            yield from make(agent, service, keys)
-        else:
-            for name in choice.keys or ("",):
-                said = f"{choice.vendor}: {name or 'it'} is not checked, runner knows no cheap request for it."
-                yield KeyCheck(choice.vendor, name, "not checked", said)
+    makers = {"assemblyai": _assemblyai, "openai": _openai, "cartesia": _cartesia}
+    for part in PARTS:
+        first: Service = getattr(agent, part)
+        for number, service in enumerate((first, *first.fallback)):
+            (choice,) = choose_services(replace(agent, **{part: service}), keys, "auto", (part,))
+            if choice.local:
+                for name in choice.keys:
+                    yield KeyCheck(choice.vendor, name, "missing", f"{name} is not set ({choice.vendor}, {part}).")
+            elif PROVIDERS[part, service.provider].service is None and service.provider in makers:
+                where = f"{part}.fallback.{number}" if number else part
+                stages = () if number else agent.stages.values()
+                yield from makers[service.provider](_Used(where, service, stages, part), keys)
+            else:
+                for name in choice.keys:
+                    said = f"{choice.vendor}: {name} is not checked, runner knows no cheap request for it."
+                    yield KeyCheck(choice.vendor, name, "not checked", said)
 
 
-def _assemblyai(agent: AgentDefinition, service: Service, keys: Mapping[str, str]) -> Iterator[_Question]:
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """A service of an agent. where: `tts`, `tts.fallback.1`. stages: those that change some of its settings."""
+
+    where: str
+    service: Service
+    stages: Iterable[Stage]
+    part: Part
+
+    def said(self, setting: str) -> Iterator[tuple[str, str]]:
+        """Every value that the setting has at some time, each once, with its place in the file."""
+        places = {f"{self.where}.{setting}": self.service.settings.get(setting)}
+        places |= {f"stages.{s.name}.{self.where}.{setting}": getattr(s, self.part).get(setting) for s in self.stages}
+        seen = set[str]()
+        for where, value in places.items():
+            if isinstance(value, str) and value not in seen:
+                seen.add(value)
+                yield where, value
+
+
+def _assemblyai(used: _Used, keys: Mapping[str, str]) -> Iterator[_Question]:
     name = "ASSEMBLYAI_API_KEY"
-    url = urljoin(_http(service.endpoint or "wss://streaming.assemblyai.com/v3/ws"), "token?expires_in_seconds=60")
+    url = urljoin(_http(used.service.endpoint or "wss://streaming.assemblyai.com/v3/ws"), "token?expires_in_seconds=60")
     yield _Question(
         "AssemblyAI", name, url, {"Authorization": keys[name]}, "https://www.assemblyai.com/dashboard/api-keys"
     )
 
 
-def _openai(agent: AgentDefinition, service: Service, keys: Mapping[str, str]) -> Iterator[_Question]:
+def _openai(used: _Used, keys: Mapping[str, str]) -> Iterator[_Question]:
     name = "OPENAI_API_KEY"
     # The client takes OPENAI_BASE_URL where the file names no endpoint (openai 3.52).
-    base = service.endpoint or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+    base = used.service.endpoint or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
     headers = {"Authorization": f"Bearer {keys.get(name, 'none')}"}
     for setting, header in (("organization", "OpenAI-Organization"), ("project", "OpenAI-Project")):
-        if isinstance(value := service.settings.get(setting), str):
+        if isinstance(value := used.service.settings.get(setting), str):
             headers[header] = value
-    for where, model in _said(agent, "llm", "model"):
+    for where, model in used.said("model"):
         models = f"{base.rstrip('/')}/models"
         url = f"{models}/{quote(model, safe='/')}"
         at = "https://platform.openai.com/api-keys"
         yield _Question("OpenAI", name, url, headers, at, f'{where} "{model}"', models, name in keys)
 
 
-def _cartesia(agent: AgentDefinition, service: Service, keys: Mapping[str, str]) -> Iterator[_Question]:
+def _cartesia(used: _Used, keys: Mapping[str, str]) -> Iterator[_Question]:
     name = "CARTESIA_API_KEY"
-    base = _http(service.endpoint or "wss://api.cartesia.ai/tts/websocket").removesuffix("/tts/websocket")
+    base = _http(used.service.endpoint or "wss://api.cartesia.ai/tts/websocket").removesuffix("/tts/websocket")
     headers = {"Authorization": f"Bearer {keys[name]}", "Cartesia-Version": "2026-03-01"}
     at = "https://play.cartesia.ai/keys"
-    for where, voice in _said(agent, "tts", "voice"):
+    for where, voice in used.said("voice"):
         url = f"{base}/voices/{quote(voice, safe='')}"
         yield _Question("Cartesia", name, url, headers, at, f'{where} "{voice}"')
-
-
-def _said(agent: AgentDefinition, part: Literal["llm", "tts"], setting: str) -> Iterator[tuple[str, str]]:
-    """Every value of a setting that the agent or one of its stages has, each once, with its place in the file."""
-    places = {f"{part}.{setting}": getattr(agent, part).settings.get(setting)}
-    places |= {f"stages.{name}.{part}.{setting}": getattr(s, part).get(setting) for name, s in agent.stages.items()}
-    seen = set[str]()
-    for where, value in places.items():
-        if isinstance(value, str) and value not in seen:
-            seen.add(value)
-            yield where, value
 
 
 def _http(address: str) -> str:
