@@ -187,11 +187,15 @@ class Daily:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_call`: seconds after which a call ends, None for no limit.
+    """`max_call`: seconds after which a call ends, None for no limit; `warn_before` seconds before, the agent says `warning`,
+    and at the end `goodbye`.
     `wait_for_return`: seconds that a call waits for a browser that is gone; with 0 it ends at once.
     """
 
     max_call: float | None = None
+    warn_before: float = 60.0
+    warning: str | None = None
+    goodbye: str | None = None
     wait_for_return: float = 20.0
 
 

@@ -225,6 +225,7 @@ _DURATIONS: dict[str, tuple[str, str]] = {
     ),
     "turns.idle.after": ("speaks to a silent caller {} later", "speaks to a silent caller {} sooner"),
     "limits.max_call": ("a call may last {} longer", "a call may last {} less"),
+    "limits.warn_before": ("warns {} sooner before a call's longest time", "warns {} later before a call's longest time"),
     "limits.wait_for_return": (
         "waits {} longer for a browser that is gone",
         "waits {} less for a browser that is gone",
@@ -274,6 +275,8 @@ _LABELS: dict[str, str] = {
     "tts.language": "speaks the language",
     "tts.emotion": "speaks in the mood",
     "limits.max_call": "a call may last",
+    "limits.warning": "before a call's longest time is over it says",
+    "limits.goodbye": "when a call's longest time is over it says",
     "turns.idle.after": "speaks to a silent caller after",
     "turns.idle.goodbye": "before it hangs up on a silent caller it says",
 }

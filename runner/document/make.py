@@ -78,7 +78,7 @@ class _Maker:
             audio=Audio(**self._group("audio")),
             daily=Daily(**_delta(self._group("daily"))),  # type: ignore[arg-type]
             reload=_defaults({"reload": schema()["properties"]["reload"]}, data)["reload"],
-            limits=Limits(**{name: float(value) for name, value in self._group("limits").items()}),
+            limits=self._limits(),
             on_trouble=self._on_trouble(),
             anywhere=tuple(map(_transition, data.get("anywhere", []))),
             stages={name: self._stage(name, stage) for name, stage in data.get("stages", {}).items()},
@@ -166,8 +166,20 @@ class _Maker:
             return None
         if isinstance(given, str):
             given = {"say": given}
-        filled = _defaults(settings_of(inside(schema(), "on_trouble", {}) or {}, {}), given if given is not True else {})
+        filled = _defaults(
+            settings_of(inside(schema(), "on_trouble", {}) or {}, {}), given if given is not True else {}
+        )
         return OnTrouble(filled["say"], filled["goodbye"], filled["tries"], _seconds(filled.get("after")))
+
+    def _limits(self) -> Limits:
+        filled = _defaults(settings_of(inside(schema(), "limits", {}) or {}, {}), self._group("limits"))
+        return Limits(
+            max_call=_seconds(filled.get("max_call")),
+            warn_before=float(filled["warn_before"]),
+            warning=filled.get("warning"),
+            goodbye=filled.get("goodbye"),
+            wait_for_return=float(filled["wait_for_return"]),
+        )
 
     def _turns(self) -> Turns:
         node = inside(schema(), "turns", self.data) or {}

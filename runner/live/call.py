@@ -15,7 +15,6 @@ from pipecat.frames.frames import CancelFrame, ErrorFrame, LLMMessagesAppendFram
 from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, MeasuredFrom, UserBotLatencyObserver
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage
-from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
@@ -27,9 +26,10 @@ from runner.compiler.services import Here
 from runner.compiler.services.refused import RefusedChangeFrame
 from runner.definition import AgentDefinition
 from runner.events import AgentSaid, CallEnded, CallerSaid, CallStarted, Event, Listener, Trouble, TurnLatency
+from runner.live.clock import Clock
 from runner.live.history import History
-from runner.live.line import DIRECT, Line
 from runner.live.lifeline import Lifeline
+from runner.live.line import DIRECT, Line
 from runner.live.page_messages import as_message
 from runner.live.troubles import sentence
 from runner.logs import CallTag, of_call
@@ -89,8 +89,6 @@ class Call:
         self.nobody_listens = False
         self._last_trouble = ""
         self._awaits_caller = False
-        self._limit: asyncio.TimerHandle | None = None
-        self._begun_at: float | None = None
         self._newest: tuple[AgentDefinition, int] | None = None
         self._over = asyncio.Event()
         self._ready = asyncio.Event()
@@ -108,6 +106,13 @@ class Call:
         self._runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
         self._tag = CallTag(self.number, lambda: self.agent_name, lambda: self.conversation.version)
         self._connect_events(latency)
+        self._clock = Clock(
+            limits=lambda: self.conversation.now.limits,
+            say=self._say,
+            finish=self._finish,
+            spawn=self._spawn,
+            caller=self._compiled.pair.user(),
+        )
         self._lifeline = Lifeline(
             self._compiled,
             now=lambda: self.conversation.now,
@@ -144,8 +149,7 @@ class Call:
             logger.exception("A call broke off")
             self._compiled.reason = f"it broke off: {error}"
         finally:
-            if self._limit:
-                self._limit.cancel()
+            self._clock.close()
             self._over.set()
             self._ready.set()
             self._lifeline.close()
@@ -160,9 +164,8 @@ class Call:
         await self._ready.wait()
         if self._over.is_set():
             return
-        if self._begun_at is None:
-            self._begun_at = asyncio.get_running_loop().time()
-            self._watch_the_clock()
+        if not self._clock.runs:
+            self._clock.begin()
             self._lifeline.begun()
         with of_call(self._tag):
             await self.conversation.begin(self._compiled.context)
@@ -193,13 +196,13 @@ class Call:
         """What this call would notice of another version of its file, and when, in plain words."""
         parts = self._compiled
         local: dict[Part, object] = {"stt": parts.here.stt, "llm": parts.here.model, "tts": parts.here.tts}
-        conversation, began = self.conversation, self._begun_at
+        conversation = self.conversation
         place = Place(
             conversation.agent,
             conversation.now.stage,
             begun=conversation.begun,
             typed=not parts.spoken,
-            seconds=0.0 if began is None else asyncio.get_running_loop().time() - began,
+            seconds=self._clock.seconds,
             local=frozenset(part for part, what in local.items() if what),
             built=parts.providers,
             held=conversation.held,
@@ -225,8 +228,8 @@ class Call:
             return
         with of_call(self._tag):
             told = await self.conversation.take_version(self._line.definition(agent), version, self.notices(agent))
-        if told and told.touches("limits.max_call"):
-            self._watch_the_clock()
+        if told and any(field.path.startswith("limits.") for field in told.fields):
+            self._clock.follow()
 
     @property
     def version(self) -> int:
@@ -242,13 +245,10 @@ class Call:
     def is_over(self) -> bool:
         return self._over.is_set()
 
-    def _watch_the_clock(self) -> None:
-        """End the call when its longest time, counted from its beginning, has come; a limit that has passed ends it now."""
-        if self._limit:
-            self._limit.cancel()
-        limit, loop = self.conversation.now.limits.max_call, asyncio.get_running_loop()
-        if limit is not None and self._begun_at is not None:
-            self._limit = loop.call_at(max(loop.time(), self._begun_at + limit), self._too_long)
+    @property
+    def reason(self) -> str:
+        """Why it ended, or will."""
+        return self._compiled.reason
 
     async def end(self, reason: str) -> None:
         """Let what is being said out, close the sessions; cut after a moment. A call that ends already keeps its reason."""
@@ -289,9 +289,13 @@ class Call:
     async def over(self) -> None:
         await self._over.wait()
 
-    def _too_long(self) -> None:
+    async def _finish(self, reason: str) -> None:
         if not self._compiled.ending:
-            self._spawn(self._compiled.finish("the call reached its longest time (limits.max_call)"))
+            await self._compiled.finish(reason)
+
+    async def _say(self, line: str) -> None:
+        if not self._compiled.ending:
+            await self._compiled.queue_frame(TTSSpeakFrame(line, append_to_context=True))
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, CallerSaid):  # typed and pressed turns start no turn of Pipecat's
@@ -365,15 +369,9 @@ class Call:
     def _vendor_of(self, frame: ErrorFrame) -> Provider | None:
         """Whose service an error is about, None for a part on this machine and for what is not a service."""
         here, parts = self._compiled.here, self._compiled
-        cloud: dict[Part, FrameProcessor | None] = {
-            "stt": None if here.stt else parts.stt,
-            "llm": None if here.model else parts.llm,
-            "tts": None if here.tts else parts.tts,
-        }
-        for part, processor in cloud.items():
-            if processor is not None and frame.processor is processor:
-                return PROVIDERS[part, self.conversation.now.service(part).provider]
-        return None
+        local: dict[Part, object] = {"stt": here.stt, "llm": here.model, "tts": here.tts}
+        found = (parts.vendor_of(part, frame.processor) for part in PARTS if not local[part])
+        return next((vendor for vendor in found if vendor), None)
 
     async def _caller_is_silent(self) -> None:
         idle = self.conversation.now.turns.idle
@@ -382,7 +380,7 @@ class Call:
         self._silences += 1
         if self._silences > idle.tries:
             if idle.goodbye:
-                await self._compiled.queue_frame(TTSSpeakFrame(idle.goodbye, append_to_context=True))
+                await self._say(idle.goodbye)
             await self._compiled.finish("the caller said nothing any more (turns.idle)")
         else:
-            await self._compiled.queue_frame(TTSSpeakFrame(idle.say, append_to_context=True))
+            await self._say(idle.say)

@@ -226,7 +226,14 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "hard-of-hearing": ("turns: {vad: {min_volume: 0.95}}\n", "turns: {vad: {min_volume: 0.7}}\n"),
     "jumpy": ("turns: {vad: {start_secs: 0.01}}\n", "turns: {vad: {start_secs: 0.01}, barge_in: false}\n"),
-    "longer-than-session": ("limits: {max_call: 4h}\n", "limits: {max_call: 3h}\n"),
+    "limit-without-end": (
+        "limits: {warning: One minute left.}\n",
+        "limits: {max_call: 15m, warning: One minute left.}\n",
+    ),
+    "warning-at-once": (
+        "limits: {max_call: 1m, warning: One minute left.}\n",
+        "limits: {max_call: 1m, warn_before: 30s, warning: Half a minute left.}\n",
+    ),
     # the model, the voice, addresses
     "either-or": (
         "llm: {max_tokens: 100, max_completion_tokens: 100}\n",
@@ -255,6 +262,10 @@ CASES: dict[str, tuple[str, str]] = {
         "audio: {in_sample_rate: 8000, out_sample_rate: 8000}\nstt: {sample_rate: 16000}\n",
         "audio: {in_sample_rate: 8000, out_sample_rate: 8000}\nstt: {sample_rate: 8000}\n",
     ),
+    "rate-fixed": (
+        "stt: {sample_rate: 16000}\n",
+        "audio: {in_sample_rate: 8000, out_sample_rate: 8000}\nstt: {sample_rate: 8000}\n",
+    ),
     "telephone-out": (
         "audio: {in_sample_rate: 8000}\n",
         "audio: {in_sample_rate: 8000, out_sample_rate: 8000}\n",
@@ -265,6 +276,10 @@ CASES: dict[str, tuple[str, str]] = {
         "stt: {reconnect_backoff_min_wait: 20s, reconnect_backoff_max_wait: 30s}\n",
     ),
     "public-room": ("daily: {privacy: public}\n", "daily: {privacy: private}\n"),
+    "room-shorter-than-wait": (
+        "daily: {expires_in: 10m, wait_for_caller: 15m}\n",
+        "daily: {expires_in: 1h, wait_for_caller: 15m}\n",
+    ),
     "room-shorter-than-call": (
         "daily: {expires_in: 10m}\nlimits: {max_call: 15m}\n",
         "daily: {expires_in: 1h}\nlimits: {max_call: 15m}\n",

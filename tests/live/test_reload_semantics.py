@@ -307,17 +307,22 @@ def test_pinned_chat_keeps_its_version(shop: Path, model: OpenAIEmulator) -> Non
 
 
 def test_longest_time_changes_in_a_running_call(shop: Path, model: OpenAIEmulator) -> None:
-    save(shop, "name: shop", "name: shop\nlimits:\n  max_call: 1h")
+    save(shop, "name: shop", "name: shop\nlimits:\n  max_call: 1h\n  warning: One minute left.")
     with TypedCall(shop, model) as call:
-        time.sleep(4)
+        time.sleep(6)
         began = time.monotonic()
-        assert saved(call, shop, "max_call: 1h", "max_call: 10s", version=2) == ["1 call: limits.max_call at once"]
+        assert saved(call, shop, "max_call: 1h", "max_call: 20s\n  goodbye: Bye.", version=2) == [
+            "1 call: limits.max_call and limits.goodbye at once"
+        ]
+        assert call.wait("agent")["text"] == "One minute left."
+        assert saved(call, shop, "max_call: 20s", "max_call: 10s", version=3) == ["1 call: limits.max_call at once"]
+        assert call.wait("agent")["text"] == "Bye."
         end = call.wait("end")
-        assert time.monotonic() - began < 9, "the ten seconds count from the beginning of the call"
+        assert time.monotonic() - began < 8, "the ten seconds count from the beginning of the call"
         assert end == {
             "type": "end",
             "reason": "the call reached its longest time (limits.max_call)",
-            "version": 2,
+            "version": 3,
         }
 
 

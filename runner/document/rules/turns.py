@@ -79,10 +79,19 @@ def _stop_against_smart_turn(agent: Agent) -> Iterator[Hit]:
         yield Hit(("turns", "smart_turn"), on="value")
 
 
-def _longer_than_session(agent: Agent) -> Iterator[Hit]:
-    longest = number_of(group_of(agent.data.get("limits")).get("max_call"))
-    if longest is not None and longest > 3 * 3600:
-        yield Hit(("limits", "max_call"), on="value")
+def _warning_never_said(agent: Agent) -> Iterator[Hit]:
+    limits = group_of(agent.data.get("limits"))
+    for name in ("warn_before", "warning", "goodbye"):
+        if name in limits and number_of(limits.get("max_call")) is None:
+            yield Hit(("limits", name), {"name": name})
+
+
+def _warning_at_once(agent: Agent) -> Iterator[Hit]:
+    limits = group_of(agent.data.get("limits"))
+    longest, before = number_of(limits.get("max_call")), number_of(limits.get("warn_before", 60))
+    if limits.get("warning") and longest is not None and before is not None and before >= longest:
+        on = "warn_before" if "warn_before" in limits else "warning"
+        yield Hit(("limits", on), {"before": f"{before:g}", "longest": f"{longest:g}"})
 
 
 RULES = (
@@ -177,13 +186,22 @@ RULES = (
         _stop_against_smart_turn,
     ),
     Rule(
-        "longer-than-session",
+        "limit-without-end",
         "warning",
-        "limits.max_call",
-        "AssemblyAI ends a session after 3 hours; what is said in that moment is lost.",
-        "Write 3h or less.",
-        "AssemblyAI, streaming API: close code 3008, maximum session duration",
-        _longer_than_session,
+        "limits",
+        '"{name}" is never said: the call has no longest time.',
+        "Add max_call: 15m, or remove the line.",
+        "the rules of the agent file (README, limits)",
+        _warning_never_said,
+    ),
+    Rule(
+        "warning-at-once",
+        "warning",
+        "limits.warn_before",
+        "The warning is said as soon as the call begins: {before} s before the end of a call of {longest} s.",
+        "Write a shorter time.",
+        "the rules of the agent file (README, limits)",
+        _warning_at_once,
     ),
 )
 """The table of the rules about turn taking and limits."""
