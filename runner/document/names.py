@@ -118,6 +118,8 @@ GONE: dict[str, str] = {
     "camera_out_enabled": "Agents have no picture.",
     "room_url": "The room is named on the command line: runner AGENT --room URL.",
     "daily_room_url": "The room is named on the command line: runner AGENT --room URL.",
+    "enable_dialin": "Calls from telephones always come in; dial_in under daily names the numbers.",
+    "enable_dialout": "dial_out under daily names whom the agent may be asked to call.",
     "noise_filter": "The recogniser does it: voice_focus under stt.",
     "audio_in_filter": "The recogniser does it: voice_focus under stt.",
     "interruption_strategies": "turns.barge_in does it, with after_words below it.",

@@ -35,6 +35,15 @@ def _rate_added(agent: Agent) -> Iterator[Hit]:
             yield Hit((*path, "sample_rate"), {"rate": f"{rate:g}", "line": f"{line:g}"}, "value")
 
 
+def _rate_fixed(agent: Agent) -> Iterator[Hit]:
+    """One rate for calls that have different ones: a telephone brings 8000 Hz, a browser more."""
+    line = number_of(group_of(agent.data.get("audio")).get("in_sample_rate"))
+    for path, own, _ in agent.ears():
+        rate = number_of(own.get("sample_rate"))
+        if rate is not None and rate <= 16000 and line in (None, 16000):
+            yield Hit((*path, "sample_rate"), {"rate": f"{rate:g}"}, "value")
+
+
 def _telephone_out(agent: Agent) -> Iterator[Hit]:
     audio = group_of(agent.data.get("audio"))
     out = number_of(audio.get("out_sample_rate"))
@@ -71,6 +80,14 @@ def _room_shorter_than_call(agent: Agent) -> Iterator[Hit]:
         yield Hit(("daily", "expires_in"), {"room": f"{room:g}", "call": f"{call:g}"}, "value")
 
 
+def _room_shorter_than_wait(agent: Agent) -> Iterator[Hit]:
+    daily = group_of(agent.data.get("daily"))
+    room, wait = number_of(daily.get("expires_in", 7200)), number_of(daily.get("wait_for_caller", 120))
+    if room is not None and wait is not None and room < wait:
+        name = "wait_for_caller" if "wait_for_caller" in daily else "expires_in"
+        yield Hit(("daily", name), {"room": f"{room:g}", "wait": f"{wait:g}"}, "value")
+
+
 def _only_for_thinkers(agent: Agent) -> Iterator[Hit]:
     for path, own, whole in agent.services("llm"):
         model = str(whole.get("model", "gpt-4o"))
@@ -86,7 +103,7 @@ RULES = (
         "warning",
         "stt.sample_rate",
         "sample_rate {rate} costs bandwidth and helps nothing.",
-        "Write 16000, or remove the line.",
+        "Remove the line, so that it follows each call.",
         f"{GUIDE}: Latency (use 16 kHz, higher rates do not improve accuracy)",
         _rate_too_high,
     ),
@@ -98,6 +115,15 @@ RULES = (
         "Remove sample_rate, so that it follows audio.",
         f"{GUIDE}: Telephony (match the transport's rates)",
         _rate_added,
+    ),
+    Rule(
+        "rate-fixed",
+        "warning",
+        "stt.sample_rate",
+        "A caller's sound has 8000 Hz by telephone and 16000 in the browser; this sends both with {rate}.",
+        "Remove sample_rate, so that it follows each call.",
+        f"{GUIDE}: Telephony (match the transport's rates)",
+        _rate_fixed,
     ),
     Rule(
         "telephone-out",
@@ -143,6 +169,15 @@ RULES = (
         "Write a longer time.",
         "Daily, REST API: exp and eject_at_room_exp",
         _room_shorter_than_call,
+    ),
+    Rule(
+        "room-shorter-than-wait",
+        "warning",
+        "daily.expires_in and wait_for_caller",
+        "The room ends after {room} s, before the agent has waited for its caller ({wait} s, wait_for_caller).",
+        "Write a longer time for expires_in, or a shorter one for wait_for_caller.",
+        "Daily, REST API: exp",
+        _room_shorter_than_wait,
     ),
     Rule(
         "only-for-thinkers",
