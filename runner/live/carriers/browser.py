@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -35,7 +34,7 @@ from runner.live.switchboard import Switchboard
 _PIN_TAKES = "pin takes 1 (keep the version the call begins with) or 0."
 _KEY_TAKES = "call and back take a key made by chance: 22 to 128 letters, digits, - and _."
 _KEY = re.compile(r"[\w-]{22,128}", re.ASCII)
-_IS_OVER = "That call is over."
+_IS_OVER = "that call is over"
 _CAME_OTHERWISE = "That call came another way, and can only be gone on with in that way."
 _REMEMBERED = 1000
 
@@ -57,14 +56,16 @@ class _Guests:
 
     def __init__(self) -> None:
         self._guests: dict[str, _Guest] = {}
-        self._over: deque[str] = deque(maxlen=_REMEMBERED)
+        self._over: dict[str, str] = {}
         self._forgetting: set[asyncio.Task[None]] = set()
 
     def take(self, key: str, guest: _Guest) -> None:
         async def forget() -> None:
             await guest.call.over()
             if self._guests.pop(key, None):
-                self._over.append(key)
+                self._over[key] = guest.call.reason
+            while len(self._over) > _REMEMBERED:
+                del self._over[next(iter(self._over))]
 
         self._guests[key] = guest
         self._forgetting.add(task := asyncio.create_task(forget()))
@@ -83,13 +84,13 @@ class _Guests:
             raise HTTPException(422, _KEY_TAKES)
         guest = self._guests.get(key)
         if guest is None and ("back" in query or key in self._over):
-            raise HTTPException(410, _IS_OVER)
+            raise HTTPException(410, self._over.get(key, _IS_OVER))
         return guest
 
 
 def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> APIRouter:
-    """`/api/offer`, `/ws-client/AGENT` and `DELETE /api/calls/KEY`. `access` decides about websockets here; about requests it
-    has decided before."""
+    """`/api/offer`, `/ws-client/AGENT` and `/api/calls/KEY`, by which a client asks whether its call goes on (204, or 410 and
+    why not) or hangs up (DELETE). `access` decides about websockets here; about requests it has decided before."""
     routes = APIRouter()
     webrtc = SmallWebRTCRequestHandler()
     guests = _Guests()
@@ -168,6 +169,11 @@ def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> 
             await socket.send_denial_response(JSONResponse({"detail": error.detail}, status_code=error.status_code))
             return
         await _first(guest.call.over(), carrier.replaced())
+
+    @routes.get("/api/calls/{key}")
+    async def goes_on(key: str) -> Response:
+        guests.find({"back": key})
+        return Response(status_code=204)
 
     @routes.delete("/api/calls/{key}")
     async def hang_up(key: str) -> Response:

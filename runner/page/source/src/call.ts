@@ -6,17 +6,20 @@ import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 import { batch, effect, signal } from "@preact/signals";
 import { forgetLevels, measureTrack } from "./levels";
 import { asMediaManager, microphone, MicrophoneError } from "./microphone";
-import { agent, onlyTransport, serverLost, serverPath } from "./server";
+import { leave, newKey, takeLeft, tellHungUp, whyOver } from "./returning";
+import type { Left, TransportName } from "./returning";
+import { agent, loaded, onlyTransport, serverLost, serverPath } from "./server";
 import * as transcript from "./transcript";
 import { WebsocketTransport } from "./websocketTransport";
 
 export type Phase = "idle" | "connecting" | "connected" | "ended" | "failed";
-type TransportName = "webrtc" | "websocket";
 
 /** How long the server may take to answer the offer: the first call of a start loads models. */
 const ANSWER_WITHIN = 20_000;
 /** How long WebRTC may take from the answer to an open data channel before the websocket is tried. */
 const WEBRTC_WITHIN = 5_000;
+/** How long this page tries to get back to a call whose connection broke off: longer than most calls wait for it. */
+const BACK_WITHIN = 60_000;
 /** How long the agent may take from the open connection to its ready message. */
 const READY_WITHIN = 30_000;
 
@@ -46,6 +49,8 @@ let meters: AudioContext | undefined;
 /** Changes with every start and hang up, so that what was begun before can see that it is out of date. */
 let attempt = 0;
 let webrtcFailed = false;
+/** How the call can be found again. */
+let current: Left | undefined;
 let endReason = "";
 let lastStats = { bytesReceived: 0, totalAudioEnergy: 0, transport: "" as TransportName | "" };
 
@@ -56,6 +61,7 @@ type ServerMessage =
   | { type: "agent"; version: number; stage?: string | null }
   | { type: "latency"; ms: number; parts?: transcript.Latency["parts"] }
   | { type: "problem"; message: string }
+  | { type: "back"; stage?: string | null; version: number; seconds: number; lines: transcript.Past[] }
   | { type: "end"; reason?: string }
   | { type: "said"; text: string };
 
@@ -102,6 +108,11 @@ function takeServerMessage(message: ServerMessage): void {
     case "problem":
       transcript.addDivider("problem", message.message);
       break;
+    case "back":
+      callVersion.value = transcript.now.version = message.version;
+      stage.value = transcript.now.stage = message.stage ?? "";
+      transcript.restore(message.lines, message.seconds);
+      break;
     case "said":
       transcript.said(undefined, message.text, message.text.length);
       break;
@@ -117,7 +128,7 @@ function takeBotOutput(data: BotOutputData): void {
   transcript.said(data.segment_id, data.text, silent ? data.text.length : progress.accumulated_text.length);
 }
 
-function callbacks(mine: number): RTVIEventCallbacks {
+function callbacks(mine: number, goesOn: boolean): RTVIEventCallbacks {
   const { name } = agent.value!;
   const live = <Arguments extends unknown[]>(take: (...values: Arguments) => void) => {
     return (...values: Arguments) => {
@@ -125,7 +136,9 @@ function callbacks(mine: number): RTVIEventCallbacks {
     };
   };
   return {
-    onConnected: live(() => transcript.callStarted(`Call with ${name}`)),
+    onConnected: live(() => {
+      if (!goesOn) transcript.callStarted(`Call with ${name}`);
+    }),
     onServerMessage: live((message: unknown) => takeServerMessage(message as ServerMessage)),
     onUserTranscript: live((data) => transcript.heard(data.text, data.final)),
     onBotOutput: live(takeBotOutput),
@@ -154,7 +167,11 @@ function callbacks(mine: number): RTVIEventCallbacks {
       endReason ||= "the agent hung up";
     }),
     onDisconnected: live(() => {
-      if (phase.value === "connected") finish(endReason || "the connection broke off");
+      if (phase.value !== "connected") return;
+      const carrier = client?.carrier;
+      if (carrier instanceof WebsocketTransport && carrier.takenOver) endReason ||= "it goes on in another window";
+      if (endReason || !current) finish(endReason || "the connection broke off");
+      else void comeBack(current);
     }),
   };
 }
@@ -214,18 +231,19 @@ function pin(): Record<string, string> {
   return keepsVersion.value ? { pin: "1" } : {};
 }
 
-async function connectBy(name: TransportName, agentName: string, mine: number): Promise<Client> {
+/** `way`: `call`, the key that the call may be found by again, or `back`, the key of one that goes on. */
+async function connectBy(name: TransportName, agentName: string, mine: number, way: Record<string, string>): Promise<Client> {
   const carrier =
     name === "webrtc"
       ? new SmallWebRTCTransport({ mediaManager: asMediaManager, waitForICEGathering: false })
       : new WebsocketTransport();
-  const one = new Client(carrier, callbacks(mine));
+  const one = new Client(carrier, callbacks(mine, "back" in way));
   let parameters: unknown;
   if (name === "webrtc") {
-    const endpoint = new URL(serverPath("/api/offer", { agent: agentName, ...pin() }), location.href).href;
+    const endpoint = new URL(serverPath("/api/offer", { agent: agentName, ...way }), location.href).href;
     parameters = { webrtcRequestParams: { endpoint } };
   } else {
-    const url = new URL(serverPath(`/ws-client/${encodeURIComponent(agentName)}`, pin()), location.href);
+    const url = new URL(serverPath(`/ws-client/${encodeURIComponent(agentName)}`, way), location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     parameters = { url: url.href };
   }
@@ -271,21 +289,13 @@ export async function start(withMicrophone: boolean): Promise<void> {
       // Again for each try: the library stops the microphone with a connection that failed.
       if (withMicrophone) await microphone.open();
       if (mine !== attempt) return microphone.close();
-      const one = await connectBy(name, chosen.name, mine);
+      // Each try is a call of its own until one of them is taken.
+      const key = newKey();
+      const one = await connectBy(name, chosen.name, mine, { call: key, ...pin() });
       if (mine !== attempt) return void one.disconnect();
       if (name === "websocket" && tries.length > 1) webrtcFailed = true;
-      client = one;
-      batch(() => {
-        transportName.value = name;
-        mic.value = withMicrophone ? "on" : "off";
-        phase.value = "connected";
-      });
-      // A connection that is over can no longer be asked.
-      counting = setInterval(() => void runnerStats(), 1000);
-      if (name === "webrtc" && microphone.track) {
-        meters ??= new AudioContext();
-        measureTrack("caller", meters, microphone.track);
-      }
+      current = { key, agent: chosen.name, transport: name, microphone: withMicrophone };
+      connected(one);
       return;
     } catch (error) {
       if (mine !== attempt) return;
@@ -304,9 +314,75 @@ export async function start(withMicrophone: boolean): Promise<void> {
   phase.value = "failed";
 }
 
+function connected(one: Client): void {
+  client = one;
+  batch(() => {
+    transportName.value = current!.transport;
+    mic.value = current!.microphone ? "on" : "off";
+    phase.value = "connected";
+  });
+  // A connection that is over can no longer be asked.
+  counting = setInterval(() => void runnerStats(), 1000);
+  if (current!.transport === "webrtc" && microphone.track) {
+    meters ??= new AudioContext();
+    measureTrack("caller", meters, microphone.track);
+  }
+}
+
+/** Go on with a call whose connection is gone, as long as the server keeps it. */
+export async function comeBack(left: Left): Promise<void> {
+  release();
+  const mine = attempt;
+  current = left;
+  endReason = "";
+  batch(() => {
+    phase.value = "connecting";
+    reason.value = micProblem.value = "";
+    transportName.value = left.transport;
+    activity.value = "listening";
+  });
+  const started = performance.now();
+  for (;;) {
+    const over = await whyOver(left.key);
+    if (mine !== attempt) return;
+    if (over) return finish(over);
+    if (over === "") {
+      try {
+        if (left.microphone) await microphone.open();
+      } catch (error) {
+        left = current = { ...left, microphone: false };
+        if (error instanceof MicrophoneError) micProblem.value = error.message;
+      }
+      try {
+        if (mine !== attempt) return microphone.close();
+        const one = await connectBy(left.transport, left.agent, mine, { back: left.key });
+        return mine === attempt ? connected(one) : void one.disconnect();
+      } catch {
+        if (mine !== attempt) return;
+      }
+    }
+    if (performance.now() - started > BACK_WITHIN) return finish("the connection broke off");
+    await sleep(1000);
+  }
+}
+
+/** A page that was loaded again in the middle of a call goes on with it. */
+export function comeBackAfterLoading(): void {
+  const left = takeLeft();
+  if (!left) return;
+  const stop = effect(() => {
+    if (!loaded.value || !agent.value) return;
+    queueMicrotask(() => {
+      stop();
+      if (phase.value === "idle") void comeBack(left);
+    });
+  });
+}
+
 function release(): void {
   attempt++;
   client = undefined;
+  current = undefined;
   clearInterval(counting);
   microphone.close();
   loudspeaker.srcObject = null;
@@ -331,12 +407,14 @@ function finish(why: string): void {
 
 export async function hangUp(): Promise<void> {
   if (phase.value === "connecting") {
+    if (current) tellHungUp(current.key);
     release();
     phase.value = "idle";
     return;
   }
   if (phase.value !== "connected") return;
   const ending = client;
+  if (current) tellHungUp(current.key);
   finish("you hung up");
   await ending?.disconnect().catch(() => {});
 }
@@ -357,6 +435,7 @@ export async function talk(): Promise<void> {
     }
     client?.enableMic(true);
     mic.value = "on";
+    if (current) current.microphone = true;
   } catch (error) {
     micProblem.value = error instanceof Error ? error.message : String(error);
   }
@@ -406,4 +485,11 @@ effect(() => {
   if (!serverLost.value && phase.peek() === "failed") phase.value = "idle";
 });
 
-addEventListener("pagehide", () => void client?.disconnect());
+addEventListener("pagehide", () => {
+  if (!client || !current || phase.value !== "connected") return;
+  leave(current);
+  // The server knows at once that nobody listens; a websocket is closed by the browser.
+  if (client.carrier instanceof SmallWebRTCTransport) peer(client.carrier)?.close();
+});
+// A page that the browser had kept is still this one.
+addEventListener("pageshow", ({ persisted }) => void (persisted && takeLeft()));

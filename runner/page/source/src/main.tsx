@@ -1,7 +1,7 @@
 // The page at `/`: agents and saves from the server above, the call below, the transcript between them.
 
 import { render } from "preact";
-import { runnerStats } from "./call";
+import { comeBackAfterLoading, runnerStats } from "./call";
 import { follow } from "./server";
 import "./style.css";
 import { Dock } from "./view/Dock";
@@ -18,6 +18,7 @@ declare global {
 
 window.runnerStats = runnerStats;
 follow();
+comeBackAfterLoading();
 render(
   <>
     <Header />

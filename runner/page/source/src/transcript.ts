@@ -34,7 +34,7 @@ export interface Line {
 export interface Divider {
   kind: "divider";
   key: number;
-  what: "start" | "stage" | "version" | "problem" | "end";
+  what: "start" | "back" | "stage" | "version" | "problem" | "end";
   text: string;
   details: string[];
 }
@@ -187,6 +187,36 @@ export function waited(latency: Latency): void {
   const last = items.value.findLast((item): item is Line => item.kind === "line" && (item.who === "agent" || !item.interim));
   if (last?.who === "agent" && !last.latency && !last.interrupted) change(last, { latency });
   else waitingLatency = latency;
+}
+
+/** What was said before, as the server remembers it. */
+export interface Past {
+  who: "caller" | "agent" | "stage" | "version";
+  text: string;
+  stage?: string | null;
+  version: number;
+  interrupted?: boolean;
+}
+
+/** The caller is back in the call after so many seconds. A page that was loaded again has nothing of it yet. */
+export function restore(lines: Past[], seconds: number): void {
+  settleInterim();
+  const start = items.value.findLastIndex((item) => item.kind === "divider" && item.what === "start");
+  const shown = items.value.slice(Math.max(0, start)).filter((item) => item.kind === "line").length;
+  if (start < 0) addDivider("start", "Call");
+  if (shown < lines.filter((line) => line.who === "caller" || line.who === "agent").length) {
+    items.value = items.value.slice(0, Math.max(0, start) + 1);
+    for (const { who, text, stage, version, interrupted } of lines) {
+      if (who === "stage" || who === "version") addDivider(who, text);
+      else if (who === "caller") addLine(who, { text, version, stage: stage ?? "" });
+      else {
+        const segment = { id: `past-${nextKey}`, text, spoken: text.length };
+        addLine(who, { segments: [segment], version, stage: stage ?? "", interrupted: interrupted ?? false });
+      }
+    }
+  }
+  addDivider("back", `Back after ${Math.round(seconds)} s`);
+  agentTurnBegins();
 }
 
 export function callStarted(text: string): void {

@@ -14,6 +14,8 @@ const MICROPHONE_RATE = 16_000;
 const VOICE_RATE = 24_000;
 /** A websocket closed on purpose (RFC 6455, 7.4.1). */
 const HUNG_UP = 1000;
+/** runner's own code: another connection has the call now. */
+const TAKEN_OVER = 4001;
 /** Audio the socket may hold back before microphone frames are dropped, in bytes: two seconds. */
 const MOST_BACKLOG = 2 * 2 * MICROPHONE_RATE;
 
@@ -26,6 +28,8 @@ export class WebsocketTransport extends Transport {
   private mouthRate = VOICE_RATE;
   private mouthReady: Promise<void> = Promise.resolve();
 
+  /** The call goes on, elsewhere. */
+  takenOver = false;
   bytesReceived = 0;
   /** As WebRTC defines it: the square of the level over time, in seconds. */
   totalAudioEnergy = 0;
@@ -57,6 +61,7 @@ export class WebsocketTransport extends Transport {
       socket.onclose = ({ reason }) => reject(new TransportStartError(reason || "The server did not take the call."));
     });
     socket.onclose = ({ code }) => {
+      this.takenOver = code === TAKEN_OVER;
       if (code === HUNG_UP) this._callbacks.onBotDisconnected?.({ id: "agent", name: "agent", local: false });
       void this.stopped();
     };
@@ -96,6 +101,8 @@ export class WebsocketTransport extends Transport {
     this.player = new AudioWorkletNode(context, "playback", { numberOfInputs: 0, outputChannelCount: [1] });
     measure("agent", this.player).connect(context.destination);
     void context.resume();
+    // After a reload a browser may want a click or a key first.
+    for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => void context.resume().catch(() => {}), { once: true });
   }
 
   /** Send this track's sound from now on. Its rate is the machine's: Firefox refuses to mix rates in one context. */
