@@ -309,6 +309,7 @@ def test_pinned_chat_keeps_its_version(shop: Path, model: OpenAIEmulator) -> Non
 def test_longest_time_changes_in_a_running_call(shop: Path, model: OpenAIEmulator) -> None:
     save(shop, "name: shop", "name: shop\nlimits:\n  max_call: 1h\n  warning: One minute left.")
     with TypedCall(shop, model) as call:
+        assert call.wait("agent")["text"] == "Welcome to the shop."
         time.sleep(6)
         began = time.monotonic()
         assert saved(call, shop, "max_call: 1h", "max_call: 20s\n  goodbye: Bye.", version=2) == [
