@@ -88,7 +88,7 @@ class Said:
         @listener.event_handler("on_before_process_frame")
         async def arrives(_: object, frame: Frame) -> None:
             if isinstance(frame, TranscriptionFrame):
-                self.note(_words(frame))
+                self.note(self.words_of(frame))
 
     def note(self, words: Words) -> None:
         self._pieces.append(words)
@@ -129,15 +129,16 @@ class Said:
         self._pieces = newer
         return [Words(rest), *found] if rest else found
 
-
-def _words(frame: TranscriptionFrame) -> Words:
-    heard, session = frame.result, frame.metadata.get(SESSION)
-    if not isinstance(heard, TurnMessage):
-        return Words(frame.text)
-    return Words(
-        frame.text,
-        speaker=heard.speaker,
-        language=heard.language_code.lower() if heard.language_code else None,
-        confidence=heard.language_confidence,
-        origin=(session, heard.turn_order) if isinstance(session, int) else None,
-    )
+    @staticmethod
+    def words_of(frame: TranscriptionFrame) -> Words:
+        """What a transcription says. Only AssemblyAI's messages tell who spoke and how sure the language is (Pipecat 1.14)."""
+        heard, session = frame.result, frame.metadata.get(SESSION)
+        if not isinstance(heard, TurnMessage):
+            return Words(frame.text)
+        return Words(
+            frame.text,
+            speaker=heard.speaker,
+            language=heard.language_code.lower() if heard.language_code else None,
+            confidence=heard.language_confidence,
+            origin=(session, heard.turn_order) if isinstance(session, int) else None,
+        )
