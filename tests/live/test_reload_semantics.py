@@ -315,9 +315,9 @@ def test_longest_time_changes_in_a_running_call(shop: Path, model: OpenAIEmulato
         assert saved(call, shop, "max_call: 1h", "max_call: 20s\n  goodbye: Bye.", version=2) == [
             "1 call: limits.max_call and limits.goodbye at once"
         ]
-        assert call.wait("agent")["text"] == "One minute left."
+        assert call.wait("agent", number=2)["text"] == "One minute left."
         assert saved(call, shop, "max_call: 20s", "max_call: 10s", version=3) == ["1 call: limits.max_call at once"]
-        assert call.wait("agent")["text"] == "Bye."
+        assert call.wait("agent", number=3)["text"] == "Bye."
         end = call.wait("end")
         assert time.monotonic() - began < 8, "the ten seconds count from the beginning of the call"
         assert end == {
