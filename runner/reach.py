@@ -12,7 +12,16 @@ from typing import cast
 
 from runner.catalog import NEW_CONNECTION, PARTS, PROVIDERS, STILL_MEANT_HERE, Part
 from runner.definition import AgentDefinition, Setting, Stage
-from runner.effective import Effective, FieldChange, change, effective, file_changes, held_after, variables_of
+from runner.effective import (
+    Effective,
+    FieldChange,
+    change,
+    effective,
+    file_changes,
+    held_after,
+    own_language,
+    variables_of,
+)
 from runner.following import Following, follow, with_new_names
 from runner.prompts import render
 from runner.wording import joined, moment, short_name
@@ -23,13 +32,14 @@ _NEXT_TURN = "from the next turn"
 _NEXT_SENTENCE = "from the next sentence"
 _LEAVES = "when the call leaves"
 _ENTERS = "when the call next enters"
+_SPOKEN = "when the caller speaks it"
 _NEXT_CALL = "from the next call"
 _UNHEARD_TYPED = "not heard in a typed call"
 _UNUSED_HERE = "without effect on what runs on this machine"
 _SOON = (_AT_ONCE, f"{_AT_ONCE} ({NEW_CONNECTION})", _NEXT_TURN, _NEXT_SENTENCE)
 _ORDER = (
     *(*_SOON[:2], _FIRST_WORD, *_SOON[2:], _LEAVES, _ENTERS),
-    *(_NEXT_CALL, "after runner is started again", _UNUSED_HERE, _UNHEARD_TYPED),
+    *(_SPOKEN, _NEXT_CALL, "after runner is started again", _UNUSED_HERE, _UNHEARD_TYPED),
 )
 """Every moment, soonest first."""
 
@@ -44,6 +54,7 @@ class Place:
     seconds: how long it has lasted since it began.
     local:   the parts that run on this machine.
     built:   the providers it was built with, which it keeps.
+    language: the short code of what the caller speaks, None for the agent's own language.
     held:    what its parts hold where a save named another provider; None for what its version says.
     """
 
@@ -55,6 +66,11 @@ class Place:
     local: frozenset[Part] = frozenset()
     built: Mapping[Part, str] = field(default_factory=dict[Part, str])
     held: Effective | None = None
+    language: str | None = None
+
+    def moment(self, agent: AgentDefinition, stage: str | None) -> Effective:
+        """What the call would be set to with this agent in this stage."""
+        return effective(agent, stage, self.language)
 
 
 def reach(place: Place, after: AgentDefinition) -> tuple[str, ...]:
@@ -99,7 +115,7 @@ class _Told:
 
 def _here(place: Place, going: Following, after: AgentDefinition) -> Iterator[tuple[str, str]]:
     """What differs in the stage the call is in."""
-    before, now = effective(place.agent, place.stage), effective(going.agent, going.stage)
+    before, now = place.moment(place.agent, place.stage), place.moment(going.agent, going.stage)
     found = change(held_after(place.held, before) if place.held else before, now)
     other = {part for part in PARTS if found.touches(f"{part}.provider")}
     for one in found.fields:
@@ -223,7 +239,7 @@ def _stage_differs(was: AgentDefinition, before: Stage, after: AgentDefinition, 
 
 def _outside(told: _Told, place: Place, going: Following, after: AgentDefinition) -> None:
     """What its stage hides for now, and what belongs to no stage: the greeting, where calls begin, sound, the agent's name."""
-    before, now = effective(place.agent, place.stage), effective(going.agent, going.stage)
+    before, now = place.moment(place.agent, place.stage), place.moment(going.agent, going.stage)
     if place.stage is not None:
         here = change(before, now)
         bare = [effective(replace(agent, stages={}, anywhere=()), None) for agent in (place.agent, after)]
@@ -240,6 +256,10 @@ def _outside(told: _Told, place: Place, going: Following, after: AgentDefinition
         part = one.path.partition(".")[0]
         if one.path == "stages" and going.fate != "without stages" and place.begun:
             told.add("the first stage" if isinstance(one.after, str) else "the order of the stages", _NEXT_CALL)
+        elif part == "languages" and one.path.split(".")[1] != (place.language or own_language(place.agent)):
+            told.add(".".join(one.path.split(".")[:2]), _SPOKEN)
+        elif part == "speakers":
+            told.add(".".join(one.path.split(".")[:2]), _first_word(place, _NEXT_TURN))
         elif part in ("audio", "daily"):
             told.add(short_name(one.path), _NEXT_CALL)
         elif one.path in ("name", "description", "reload"):

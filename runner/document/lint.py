@@ -13,6 +13,7 @@ from typing import cast
 from runner.document.places import Source, Where
 from runner.document.rules import (
     answers,
+    callers,
     ears,
     lost,
     providers,
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     *lost.RULES,
     *ears.RULES,
     *vocabulary.RULES,
+    *callers.RULES,
     *turns.RULES,
     *together.RULES,
     *answers.RULES,

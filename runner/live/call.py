@@ -206,6 +206,7 @@ class Call:
             local=frozenset(part for part, what in local.items() if what),
             built=parts.providers,
             held=conversation.held,
+            language=conversation.language,
         )
         return reach(place, self._line.definition(agent))
 

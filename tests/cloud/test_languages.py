@@ -168,7 +168,7 @@ async def test_say_line_is_in_the_callers_language(call: Call, vendors: Vendors)
 
 
 async def test_words_of_several_languages_arrive_as_they_were_heard(call: Call, vendors: Vendors) -> None:
-    mixed = "I would like una mesa para dos, bitte."
+    mixed = "I would like una mesa para dos bitte."
     async with call("languages") as caller:
         await caller.wait_for_agent_words("Good day.")
         await speak(vendors, caller, mixed, ("en", 0.55), "For two.")

@@ -13,6 +13,7 @@ from runner.problem import Problem
 
 LONG = "Please listen carefully because our options have changed a good deal since the last time you called us. "
 VOICE = "79a125e8-cd45-4c13-8a67-188112f4dd22"
+LABELLED, DETECTED = "stt: {speaker_labels: true}\n", "stt: {language_detection: true}\n"
 WAY_OUT = "    next: [{otherwise: bye}]\n  bye: {say: Goodbye., end: true}\n"
 
 
@@ -303,6 +304,46 @@ CASES: dict[str, tuple[str, str]] = {
     "own-turns": (
         "stt: {turn_detection: assemblyai}\nturns: {start: [vad]}\n",
         "stt: {turn_detection: assemblyai}\nturns: {mute: [tools]}\n",
+    ),
+    # several callers, several languages
+    "not-told-by-ear": (
+        "stt: {provider: deepgram}\nspeakers: {mode: separate}\n",
+        LABELLED + "speakers: {mode: separate}\n",
+    ),
+    "speakers-unlabelled": ("speakers: {mode: separate}\n", LABELLED + "speakers: {mode: separate}\n"),
+    "speakers-nameless": (
+        LABELLED + "speakers: {people: {A: {name: Anna}}}\n",
+        "stt:\n  speaker_labels: true\n  speaker_format: '{speaker}: {text}'\nspeakers: {people: {A: {name: Anna}}}\n",
+    ),
+    "speaker-never-there": (
+        "stt: {speaker_labels: true, max_speakers: 2}\nspeakers: {mode: separate, people: {C: {name: Cy}}}\n",
+        "stt: {speaker_labels: true, max_speakers: 3}\nspeakers: {mode: separate, people: {C: {name: Cy}}}\n",
+    ),
+    "speakers-same-name": (
+        LABELLED + "speakers: {mode: separate, people: {A: {name: Jo}, B: {name: jo}}}\n",
+        LABELLED + "speakers: {mode: separate, people: {A: {name: Jo}, B: {name: Joe}}}\n",
+    ),
+    "speakers-named-anew": (
+        LABELLED + stage("    prompt: One.\n    stt: {domain: medical-v1}\n"),
+        LABELLED + stage("    prompt: One.\n    stt: {interruption_delay: 100ms}\n"),
+    ),
+    "languages-undetected": ("languages: {es: {prompt: Use usted.}}\n", DETECTED + "languages: {es: {prompt: x}}\n"),
+    "language-not-heard": (DETECTED + "languages: {ru: {prompt: x}}\n", DETECTED + "languages: {hi: {prompt: x}}\n"),
+    "language-not-declared": (
+        "stt: {language_detection: true, language_codes: [en, es]}\nlanguages: {de: {prompt: x}}\n",
+        "stt: {language_detection: true, language_codes: [en, es]}\nlanguages: {es: {prompt: x}}\n",
+    ),
+    "language-say-without-stage": (
+        DETECTED + stage("    prompt: One.\n") + "languages: {es: {prompt: x, say: {bie: Adiós., bye: Adiós.}}}\n",
+        DETECTED + stage("    prompt: One.\n") + "languages: {es: {prompt: x, say: {bye: Adiós.}}}\n",
+    ),
+    "language-untranslated": (
+        DETECTED + stage("    prompt: One.\n") + "languages: {es: {prompt: x}}\n",
+        DETECTED + stage("    prompt: One.\n") + "languages: {es: {prompt: x, say: {bye: Adiós.}}, en: {prompt: x}}\n",
+    ),
+    "language-without-prompt": (
+        DETECTED + "languages: {es: {confidence: 0.9}}\n",
+        DETECTED + "languages: {es: {confidence: 0.9}}\nstages:\n  one:\n    prompt: Speak {{ language }}.\n" + WAY_OUT,
     ),
     # what is heard
     "written-style": (

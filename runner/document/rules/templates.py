@@ -59,6 +59,8 @@ def _unknown(agent: Agent) -> Iterator[Hit]:
             close = closest(name, known)
             guess = f' Did you mean "{close}"?' if close else ""
             advice = "" if close else f"Add it below variables: with its text, for example {name}: ..."
+            if name == "language":
+                guess, advice = "", "With language_detection: true below stt it is the language that the caller speaks."
             yield _at(agent, path, text, file, line, name, {"name": name, "guess": guess, "advice": advice})
 
 

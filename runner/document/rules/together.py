@@ -22,6 +22,10 @@ def _unknown_voice(agent: Agent) -> Iterator[Hit]:
         ("stages", name, "tts", "voice"): group_of(stage.get("tts")).get("voice")
         for name, stage in agent.stages.items()
     }
+    voices |= {
+        ("languages", code, "voice"): group_of(one).get("voice")
+        for code, one in group_of(agent.data.get("languages")).items()
+    }
     first = group_of(agent.data.get("tts"))
     for number, item in enumerate(list_of(first.get("fallback"))):
         one = group_of(item)

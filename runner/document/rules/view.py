@@ -99,7 +99,11 @@ class Agent:
     @property
     def spoken_texts(self) -> Iterator[tuple[Where, str]]:
         """What is spoken as written."""
-        return ((path, text) for path, text, _ in self.templates if path[-1] in ("greeting", "say", "goodbye"))
+        return (
+            (path, text)
+            for path, text, _ in self.templates
+            if path[-1] in ("greeting", "say", "goodbye") or (path[0] == "languages" and path[-2] == "say")
+        )
 
     @cached_property
     def ways(self) -> list[tuple[Where, str, str | None]]:

@@ -88,7 +88,8 @@ def _not_of_model(agent: Agent) -> Iterator[Hit]:
 def _declared_and_detected(agent: Agent) -> Iterator[Hit]:
     for path, own, whole in agent.ears():
         codes = list_of(whole.get("language_codes"))
-        if whole.get("language_detection") is True and codes and "language_detection" in own:
+        followed = "languages" in agent.data  # then the language of each turn is needed, declared or not
+        if whole.get("language_detection") is True and codes and "language_detection" in own and not followed:
             yield Hit((*path, "language_detection"))
 
 
@@ -100,7 +101,7 @@ def _english_only(agent: Agent) -> Iterator[Hit]:
 
 def _voice_speaks_another(agent: Agent) -> Iterator[Hit]:
     codes = [str(code) for code in list_of(group_of(agent.data.get("stt")).get("language_codes"))]
-    if not codes or "multi" in codes:
+    if not codes or "multi" in codes or "languages" in agent.data:
         return
     for path, own, whole in agent.services("tts"):
         language = whole.get("language", "en")
