@@ -215,7 +215,7 @@ class Session:
 
     def say_text(self, text: str) -> None:
         """Sends one text frame as it is, JSON or not."""
-        self.emulator.act(self._send_text(text))
+        self.emulator.act(self.send_text(text))
 
     def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
         """Closes the way the vendor does, with a code and a reason."""
@@ -227,9 +227,9 @@ class Session:
 
     async def send(self, body: dict[str, Any]) -> None:
         self.sent.append(Message(time.monotonic(), body))
-        await self._send_text(json.dumps(body, ensure_ascii=False))
+        await self.send_text(json.dumps(body, ensure_ascii=False))
 
-    async def _send_text(self, text: str) -> None:
+    async def send_text(self, text: str) -> None:
         if self.socket.closed:
             return
         try:

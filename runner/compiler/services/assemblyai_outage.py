@@ -19,7 +19,7 @@ TRY_SECS = 3.0
 STABLE_SECS = 3.0
 """A session that has lasted so long ends the outage, as words do."""
 
-TELL_SECS = 1.5
+TELL_SECS = 2.0
 """After so long without a session people are told, if nothing was told yet."""
 
 _LEAST_TRIES = 2

@@ -358,7 +358,7 @@ async def open_session(
         async with asyncio.timeout_at(until):
             socket = await connect()
     except TimeoutError as error:
-        words = f"no answer to the connection within {within:g} s"
+        words = f"no answer to the connection within {within:.2g} s"
         raise RefusedError(words, ErrorCategory.CONNECTIVITY, again=True) from error
     except (OSError, EOFError, InvalidHandshake) as error:
         raise no_connection(error) from error
@@ -367,7 +367,7 @@ async def open_session(
         async with asyncio.timeout_at(until):
             await session.begun
     except TimeoutError:
-        words = f"the session did not begin within {within:g} s"
+        words = f"the session did not begin within {within:.2g} s"
         raise RefusedError(words, ErrorCategory.CONNECTIVITY, again=True) from None
     finally:
         if not session.begun.done() or session.begun.cancelled() or session.begun.exception():
