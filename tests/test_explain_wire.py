@@ -325,5 +325,5 @@ async def test_hosts_are_those_a_call_looks_up(tmp_path: Path) -> None:
             await until(lambda: len(looked_up(notes)) >= 3, within=20)
             await asyncio.sleep(1)
     said = await asyncio.to_thread(run, "explain", agent, "--hosts", cwd=tmp_path)
-    hosts = {line.split()[0] for line in said.stdout.splitlines() if "only with --daily" not in line}
+    hosts = {line.split()[0] for line in said.stdout.splitlines() if "Daily room" not in line and "--daily" not in line}
     assert looked_up(notes) == hosts

@@ -39,6 +39,6 @@ def hosts(agent: AgentDefinition, wires: Iterable[Wire]) -> list[Host]:
                 names.append(why)
     return [
         *(Host(name, port, " and ".join(why)) for (name, port), why in found.items()),
-        Host("api.daily.co", 443, "only with --daily: makes the room", always=False),
-        Host("*.daily.co", 443, "only with --daily or --room: the call itself, sound over UDP", always=False),
+        Host("api.daily.co", 443, "only with --daily, --call or POST /start: makes the room", always=False),
+        Host("*.daily.co", 443, "only in a Daily room: the call itself, sound over UDP", always=False),
     ]
