@@ -60,6 +60,9 @@ type ServerMessage =
   | { type: "version"; version: number; stage?: string | null; changes?: string[] }
   | { type: "agent"; version: number; stage?: string | null }
   | { type: "latency"; ms: number; parts?: transcript.Latency["parts"] }
+  | ({ type: "caller"; text: string; stage?: string | null; version: number } & transcript.Heard)
+  | { type: "correction"; turn: number; text: string; before: string | null; speaker: string; version: number }
+  | { type: "language"; from: string | null; to: string | null; version: number }
   | { type: "problem"; message: string }
   | { type: "back"; stage?: string | null; version: number; seconds: number; lines: transcript.Past[] }
   | { type: "end"; reason?: string }
@@ -104,6 +107,15 @@ function takeServerMessage(message: ServerMessage): void {
       break;
     case "latency":
       transcript.waited({ ms: message.ms, parts: message.parts ?? [] });
+      break;
+    case "caller":
+      transcript.knownOf(message.text, message);
+      break;
+    case "correction":
+      transcript.corrected(message.turn, message.speaker, message.before ?? "nobody");
+      break;
+    case "language":
+      transcript.addDivider("language", message.to ?? "the agent's own");
       break;
     case "problem":
       transcript.addDivider("problem", message.message);

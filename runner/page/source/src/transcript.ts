@@ -29,12 +29,25 @@ export interface Line {
   version: number;
   stage: string;
   latency?: Latency;
+  /** What is known of the caller's words, where the ears tell voices or languages apart. */
+  heard?: Heard;
+}
+
+/** `turn` is the number of the caller's turn, `was` whom it was taken for before it was corrected. */
+export interface Heard {
+  turn: number;
+  speaker?: string;
+  name?: string;
+  was?: string;
+  language?: string;
+  confidence?: number;
+  answered?: boolean;
 }
 
 export interface Divider {
   kind: "divider";
   key: number;
-  what: "start" | "back" | "stage" | "version" | "problem" | "end";
+  what: "start" | "back" | "stage" | "language" | "version" | "problem" | "end";
   text: string;
   details: string[];
 }
@@ -101,6 +114,26 @@ export function heard(text: string, final: boolean): void {
   } else {
     change(line, { interim: words });
   }
+}
+
+/** Who said the caller's last words, and in which language. Words of two people that came as one become two lines. */
+export function knownOf(text: string, known: Heard): void {
+  const words = text.trim();
+  const line = items.value.findLast(
+    (item): item is Line => item.kind === "line" && item.who === "caller" && !item.heard && item.text.startsWith(words),
+  );
+  if (!line) return;
+  const rest = line.text.slice(words.length).trim();
+  change(line, { text: words, heard: known, ...(rest && { interim: "" }) });
+  if (!rest) return;
+  const other: Line = { ...line, key: nextKey++, text: rest };
+  items.value = items.value.flatMap((item) => (item.key === line.key ? [item, other] : [item]));
+}
+
+/** It was somebody else who said that. */
+export function corrected(turn: number, speaker: string, before: string): void {
+  const line = items.value.findLast((item): item is Line => item.kind === "line" && item.heard?.turn === turn);
+  if (line?.heard) change(line, { heard: { ...line.heard, speaker, name: "", was: before } });
 }
 
 export function typed(text: string): void {
@@ -240,13 +273,25 @@ export function agentText(line: Line): string {
   return line.segments.map((one) => one.text).join(" ");
 }
 
+/** `Caller`, `Caller B`, `Caller Ben`. */
+export function whoOf(line: Line): string {
+  if (line.who === "agent") return "Agent";
+  return ["Caller", line.heard?.name || line.heard?.speaker].filter(Boolean).join(" ");
+}
+
+/** `es 0.93` */
+export function languageOf(line: Line): string {
+  const { language, confidence } = line.heard ?? {};
+  return language ? [language, confidence?.toFixed(2)].filter(Boolean).join(" ") : "";
+}
+
 /** The transcript as plain text, for the clipboard. */
 export function asText(): string {
   return items.value
     .map((item) => {
       if (item.kind === "divider") return `--- ${[item.text, ...item.details].join("; ")}`;
       const text = item.who === "agent" ? agentText(item) : joined(item.text, item.interim);
-      return `[${item.who}] ${text}`;
+      return `[${[whoOf(item).toLowerCase(), languageOf(item)].filter(Boolean).join(" ")}] ${text}`;
     })
     .join("\n");
 }

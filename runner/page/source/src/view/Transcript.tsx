@@ -4,7 +4,7 @@ import { effect, signal } from "@preact/signals";
 import { memo } from "preact/compat";
 import { useEffect, useRef } from "preact/hooks";
 import { mic, phase } from "../call";
-import { agentText, asText, clearTranscript, items } from "../transcript";
+import { agentText, asText, clearTranscript, items, languageOf, whoOf } from "../transcript";
 import type { Divider, Latency, Line } from "../transcript";
 import { ChangeList } from "./Notices";
 
@@ -42,7 +42,7 @@ function LatencyMark({ latency, id }: { latency: Latency; id: string }) {
 const LineView = memo(function LineView({ line }: { line: Line }) {
   return (
     <li class={`line${line.interim ? " interim" : ""}`} data-who={line.who} data-version={line.version} data-stage={line.stage}>
-      <span class="who">{line.who === "caller" ? "Caller" : "Agent"}</span>
+      <span class="who">{whoOf(line)}</span>
       <p class="text">
         {line.who === "caller" ? (
           <>
@@ -63,6 +63,9 @@ const LineView = memo(function LineView({ line }: { line: Line }) {
         )}
       </p>
       <span class="meta">
+        {languageOf(line) && <span class="language">{languageOf(line)}</span>}
+        {line.heard?.was && <span class="corrected">first taken for {line.heard.was}</span>}
+        {line.heard?.answered === false && <span>not answered</span>}
         {line.typed && <span>typed</span>}
         {line.interrupted && <span>interrupted</span>}
         {line.latency && <LatencyMark latency={line.latency} id={`latency-${line.key}`} />}
@@ -77,7 +80,7 @@ const DividerView = memo(function DividerView({ divider }: { divider: Divider })
   return (
     <li class={`divider ${what}`} data-what={what}>
       <span class="label">
-        {what === "stage" && <span class="kind">stage </span>}
+        {(what === "stage" || what === "language") && <span class="kind">{what} </span>}
         {text}
       </span>
       {what === "version" && details.length > 0 && <ChangeList changes={details} />}
