@@ -40,7 +40,7 @@ def _rate_fixed(agent: Agent) -> Iterator[Hit]:
     line = number_of(group_of(agent.data.get("audio")).get("in_sample_rate"))
     for path, own, _ in agent.ears():
         rate = number_of(own.get("sample_rate"))
-        if rate is not None and rate <= 16000 and line in (None, 16000):
+        if path == ("stt",) and rate is not None and rate <= 16000 and line in (None, 16000):
             yield Hit((*path, "sample_rate"), {"rate": f"{rate:g}"}, "value")
 
 
