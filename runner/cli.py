@@ -30,6 +30,7 @@ _RUN_EXAMPLE = """examples:
   runner agents/support.yaml                 talk to it in the browser, edit it while you talk
   runner agents/                             all agents of a folder, one page
   runner agents/support.yaml --var agent_name=Zoe
+  runner agents/support.yaml --transport local   by this machine's microphone and loudspeaker
   runner agents/support.yaml --daily         a call in a Daily room, the link is printed
 
 other commands:
@@ -206,6 +207,12 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--port", type=port, default=7860, help="the port of the page; 0: any free one (7860)")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     add_reload(parser)
+    parser.add_argument(
+        "--transport",
+        choices=("page", "local"),
+        default="page",
+        help="local: talk by this machine's microphone and loudspeaker (page)",
+    )
     parser.add_argument("--daily", action="store_true", help="create a Daily room, print its link, take the call there")
     parser.add_argument("--room", metavar="URL", help="join this Daily room")
     parser.add_argument("--token", metavar="T", help="the Daily meeting token for --room")
@@ -231,6 +238,8 @@ def _run(arguments: Sequence[str]) -> int:
     if (options.daily, bool(options.room), bool(options.call)).count(True) > 1:
         return usage("--daily makes a new room, --room joins an old one, --call rings a telephone. Give one of them.")
     in_a_room = bool(options.daily or options.room or options.call)
+    if in_a_room and options.transport == "local":
+        return usage("--transport local is a call at this machine, a Daily room another one. Give one of them.")
     from runner.starting import files_in, take_calls
 
     files = files_in([options.agent])
@@ -238,6 +247,8 @@ def _run(arguments: Sequence[str]) -> int:
         return usage(f"{options.agent} holds no agent files (*.yaml).")
     if in_a_room and len(files) != 1:
         return usage("A Daily room takes one agent. Name the file.")
+    if options.transport == "local" and len(files) != 1:
+        return usage("The microphone of this machine takes one agent. Name the file.")
 
     async def work(agents: Agents, environment: Environment) -> int:
         from runner.live.port import listen
@@ -253,6 +264,7 @@ def _run(arguments: Sequence[str]) -> int:
                 services=options.services,
                 reload=options.reload,
                 folders=frozenset({options.agent.absolute()} if options.agent.is_dir() else ()),
+                transport=options.transport,
                 daily=options.daily,
                 room=options.room,
                 token=options.token,

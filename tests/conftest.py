@@ -1,6 +1,9 @@
-"""What all tests share: which need a browser, and a loud word when there is none."""
+"""What all tests share: which need a browser or a sound card, and a loud word when there is none."""
 
 from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,13 +15,23 @@ settings.register_profile("gate", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("gate")
 
 
+SOUND = all(map(shutil.which, ("pulseaudio", "pactl", "pacat"))) and find_spec("pyaudio") is not None
+
+LACKING = {
+    "browser": None if CHROMIUM else "there is no Chromium here",
+    "sound": None if SOUND else "there is no PulseAudio or no PyAudio here",
+}
+"""Marker -> why tests with it cannot run."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if CHROMIUM is None:
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason="there is no Chromium on this machine"))
+    for item in items:
+        for marker, why in LACKING.items():
+            if why and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=why))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if CHROMIUM is None:
-        terminalreporter.section("THE BROWSER TESTS DID NOT RUN: there is no Chromium here", sep="!", red=True)
+    for marker, why in LACKING.items():
+        if why:
+            terminalreporter.section(f"THE {marker.upper()} TESTS DID NOT RUN: {why}", sep="!", red=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -11,7 +12,7 @@ import webbrowser
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 from loguru import logger
@@ -50,6 +51,7 @@ class Options:
     browser: bool = True
     services: Mode = "auto"
     reload: ReloadMode | None = None
+    transport: Literal["page", "local"] = "page"
     daily: bool = False
     room: str | None = None
     token: str | None = None
@@ -115,6 +117,7 @@ class _House:
         watching = asyncio.create_task(self._watch(watcher))
         await asyncio.wait({serving, asyncio.create_task(server.up.wait())}, return_when=asyncio.FIRST_COMPLETED)
         room = await self._daily_call(stop)
+        await self._local_call(stop)
         self._banner()
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, serving, watching}, return_when=asyncio.FIRST_COMPLETED)
@@ -250,6 +253,9 @@ class _House:
         else:
             address += f"?token={self._access.token}" if self._access.token else ""
             terminal.line(f"  Talk to it:  {address}")
+        if public := self._options.public_url:
+            name = next(iter(self._agents)).name if len(list(self._agents)) == 1 else "AGENT"
+            terminal.line(f"  Telephone:   {public}/phone/{name} for Twilio, Telnyx and Plivo; Exotel: /ws/{name}/TOKEN")
         if serving := self._options.serving:
             terminal.line(f"  Callers:     {counted(serving.limit)} at once, then 503; GET /health says how many")
             terminal.line(f"  Stop:        SIGTERM or Ctrl-C; running calls have {serving.drain_secs:.0f} s to end")
@@ -272,6 +278,12 @@ class _House:
         agent: LiveAgent = next(iter(self._agents))
         return await join(asked, agent, self._switchboard, self._terminal, stop.set)
 
+    async def _local_call(self, stop: asyncio.Event) -> None:
+        if self._options.transport == "local":
+            from runner.live.carriers.local_sound import talk
+
+            await talk(next(iter(self._agents)), self._switchboard, self._terminal, stop.set)
+
 
 class _Server(uvicorn.Server):
     """Uvicorn without its own signal handling, because Ctrl-C ends calls first. `up`: it answers from now on."""
@@ -279,6 +291,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        logging.getLogger("uvicorn.error").addFilter(_is_no_false_alarm)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -287,6 +300,11 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+    """Uvicorn 0.5x calls it an error when a websocket is refused with an HTTP answer, which is what ASGI has for it."""
+    return "returned without completing handshake" not in record.getMessage()
 
 
 async def _within(work: Awaitable[None]) -> None:
