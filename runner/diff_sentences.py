@@ -11,6 +11,7 @@ from typing import cast
 
 from runner.catalog import PROVIDERS, Part, When
 from runner.definition import AgentDefinition, Greeting, Only, Service, Stage
+from runner.diff_callers import callers_said
 from runner.diff_ways import way_changes, ways
 from runner.diff_words import duration, list_change, number, quoted, shown, text_change
 from runner.document.check import schema_at
@@ -133,6 +134,8 @@ class Teller:
         return getattr(self.new, part)
 
     def _said(self, path: str, before: object, after: object) -> str:
+        if path.startswith(("speakers.", "languages.")):
+            return callers_said(path, before, after)
         if path in _TEXTS:
             return _text(path, before, after)
         if isinstance(before, Greeting) or isinstance(after, Greeting):
@@ -275,6 +278,7 @@ _LABELS: dict[str, str] = {
     "tts.language": "speaks the language",
     "tts.emotion": "speaks in the mood",
     "limits.max_call": "a call may last",
+    "voicemail": "to an answering machine it says",
     "limits.warning": "before a call's longest time is over it says",
     "limits.goodbye": "when a call's longest time is over it says",
     "turns.idle.after": "speaks to a silent caller after",

@@ -107,6 +107,7 @@ class _Explainer:
         for field in changes:
             if field.path.startswith(("turns.", "limits.")):
                 yield from self._record(field.path, field.after, field.when)
+        yield from self._callers()
         for name in ("audio", "daily"):
             yield from self._record(name, getattr(self.agent, name), "next call")
         yield from self._record("reload", self.agent.reload, "now")
@@ -134,6 +135,23 @@ class _Explainer:
             to = tuple(dict.fromkeys(way.to for way in self.now.ways))
             where = ("stages", self.here.name, "next") if self.here.next else ("anywhere",)
             yield self._made("next", to, whens["next"], where)
+
+    def _callers(self) -> Iterator[Explained]:
+        """What the file says about the people on the line and their languages; nothing where it says nothing."""
+        speakers, languages = self.agent.speakers, self.agent.languages
+        if "speakers" in self.file.data:
+            yield from self._record("speakers.mode", speakers.mode, "next turn")
+        groups = {f"speakers.people.{letter}": one for letter, one in speakers.people.items()}
+        groups |= {f"languages.{code}": one for code, one in languages.items()}
+        for path, group in groups.items():
+            for field in fields(group):
+                value = getattr(group, field.name)
+                if isinstance(value, Mapping):
+                    lines = cast("Mapping[str, str]", value)
+                    for stage, line in lines.items():
+                        yield from self._record(f"{path}.{field.name}.{stage}", line, "next stage")
+                elif value is not None:
+                    yield from self._record(f"{path}.{field.name}", value, "next turn")
 
     def _dictation(self) -> str:
         wait = self.now.listen_for.wait if self.now.listen_for else 0

@@ -17,7 +17,7 @@ from runner.problem import short_path
 from runner.wording import WHEN
 
 _MOMENTS = {"stt": "", "llm": "for each answer (here without what was said)", "tts": "for each sentence"}
-_OTHERS = ("turns", "limits", "audio", "daily")
+_OTHERS = ("turns", "limits", "speakers", "languages", "audio", "daily")
 _PARTS = {"stt": "hears", "llm": "thinks", "tts": "speaks"}
 
 
