@@ -229,13 +229,13 @@ class PhoneCall:
     """`async with PhoneCall("ws://127.0.0.1:7860/ws/line", Twilio()) as phone:` is one call.
 
     messages: what came that is no sound. sound: pieces of the agent's sound with the time of each. close_code: None while the
-    line is open. mute: the carrier streams nothing (the sound of a call never pauses otherwise).
+    line is open. tunnel: the port of this machine on which the address is really reached.
     """
 
     address: str
     carrier: Carrier
     headers: dict[str, str] = field(default_factory=dict)
-    mute: bool = False
+    tunnel: int = 0
 
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list, init=False)
     sound: list[tuple[float, Samples]] = field(default_factory=list, init=False)
@@ -244,13 +244,16 @@ class PhoneCall:
     async def __aenter__(self) -> Self:
         self._waiting: asyncio.Queue[_Sentence] = asyncio.Queue()
         self._socket: ClientConnection = await websockets.connect(
-            self.address, compression=None, proxy=None, max_size=None, additional_headers=self.headers
+            self.address,
+            compression=None,
+            proxy=None,
+            max_size=None,
+            additional_headers=self.headers,
+            **({"host": "127.0.0.1", "port": self.tunnel} if self.tunnel else {}),
         )
         for message in self.carrier.opening():
             await self.send(message)
-        self._tasks = [asyncio.create_task(self._listen())]
-        if not self.mute:
-            self._tasks.append(asyncio.create_task(self._talk()))
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._talk())]
         return self
 
     async def __aexit__(
