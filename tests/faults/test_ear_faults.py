@@ -164,7 +164,8 @@ def _counted(body: dict[str, Any]) -> str:
 
 async def table(rows: list[Row], moment: str, folder: Path) -> None:
     """Play all rows; what is not as it should be is shown with its row."""
-    speak(FIRST), speak(SECOND)
+    for text in (FIRST, SECOND):
+        speak(text)
     building = asyncio.Lock()
     outcomes = await asyncio.gather(*(played(row, folder, moment, building) for row in rows))
     print("\n".join(map(str, outcomes)))

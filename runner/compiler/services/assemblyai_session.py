@@ -19,7 +19,6 @@ from typing import Any, cast
 from pipecat.audio.resamplers.soxr_stream_resampler import SOXRStreamAudioResampler
 from pipecat.services.assemblyai.models import BeginMessage, SpeechStartedMessage, TurnMessage
 from pipecat.utils.errors import ErrorCategory
-from pydantic import BaseModel
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.protocol import State
@@ -50,7 +49,7 @@ QUIET_SECS_AGAIN = 1.0
 GENTLE = 2.0
 """How many times faster than it is spoken sound is sent to a vendor that was sent it too fast."""
 
-_READ_AS: Mapping[object, type[BaseModel]] = {
+_READ_AS: Mapping[object, type[BeginMessage] | type[TurnMessage] | type[SpeechStartedMessage]] = {
     "Begin": BeginMessage,
     "Turn": TurnMessage,
     "SpeechStarted": SpeechStartedMessage,

@@ -48,6 +48,7 @@ class Sessions(Recovery):
         self.leaving: list[asyncio.Task[None]] = []
         self._coming_since, self._patience = 0.0, CHANGE_PATIENCE
         self._renewing = False
+        self._heard_at = 0.0
 
     # The call's side
 
@@ -61,6 +62,7 @@ class Sessions(Recovery):
     def hear(self, sound: bytes, rate: int) -> None:
         """The caller's sound, 16 bits mono. Never waits."""
         self._piece_bytes = round(rate * PIECE_SECS) * 2
+        self._heard_at = time.monotonic()
         self._waiting += sound
         self._pass_on()
         self._forget_old()
@@ -84,6 +86,8 @@ class Sessions(Recovery):
     def revive(self) -> None:
         """Try again after the service was given up."""
         if self._open and not self.current and not self._opening:
+            if time.monotonic() - self._heard_at > self._owner.keep_secs:
+                self._waiting.clear()
             self._outage.ends()
             self._restore()
 
@@ -98,7 +102,7 @@ class Sessions(Recovery):
         if self.current and self._waiting and self._piece_bytes:
             self.current.hear(bytes(self._waiting.ljust(self._piece_bytes, b"\0")), loud=False)
         self._waiting.clear()
-        self.leaving = [farewell(session) for session in (self.current, self._coming) if session]
+        self.leaving.extend(farewell(session) for session in (self.current, self._coming) if session)
         self.current = self._coming = None
 
     def words_are_due(self, session: Session) -> bool:

@@ -12,7 +12,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from aiohttp import ClientSession
-from pipecat.frames.frames import LLMUpdateSettingsFrame, STTUpdateSettingsFrame, TTSUpdateSettingsFrame
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    LLMUpdateSettingsFrame,
+    STTUpdateSettingsFrame,
+    TranscriptionFrame,
+    TTSUpdateSettingsFrame,
+)
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transcriptions.language import Language
 
@@ -21,6 +28,9 @@ from runner.catalog import Service as Making
 from runner.definition import Service, Setting
 
 _SESSIONS: WeakKeyDictionary[FrameProcessor, ClientSession] = WeakKeyDictionary()
+
+_DEAF_AFTER = 3
+"""An ear that failed so often in a row is given up."""
 
 _FRAMES = {"stt": STTUpdateSettingsFrame, "llm": LLMUpdateSettingsFrame, "tts": TTSUpdateSettingsFrame}
 
@@ -53,7 +63,28 @@ def build(part: Part, service: Service, keys: Mapping[str, str], *, prompt: str 
     made: FrameProcessor = _named(f"{making.module}:{making.name}")(**arguments)
     if session:
         _SESSIONS[made] = session
+    if part == "stt":
+        _give_up_when_deaf(made)
     return made
+
+
+def _give_up_when_deaf(ear: FrameProcessor) -> None:
+    """Most ears give up by themselves when a connection does not come back (Pipecat 1.14: `is_usable`). One that makes a request
+    for each sentence never does: it is given up when it failed several times and understood nothing between."""
+    failures = 0
+
+    @ear.event_handler("on_error")
+    async def _failed(_: FrameProcessor, error: ErrorFrame) -> None:
+        nonlocal failures
+        failures += "reconnection attempt" not in error.error
+        if failures >= _DEAF_AFTER and ear.is_usable:
+            await ear.set_usable(False)
+
+    @ear.event_handler("on_before_push_frame")
+    async def _understood(_: FrameProcessor, frame: Frame) -> None:
+        nonlocal failures
+        if isinstance(frame, TranscriptionFrame):
+            failures = 0
 
 
 def update(part: Part, service: Service, names: Collection[str], prompt: str | None = None) -> Any:
