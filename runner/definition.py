@@ -200,6 +200,13 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Voicemail:
+    """What a call that the agent makes does when an answering machine takes it: says `say`, None for nothing, and ends."""
+
+    say: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """One speaker on the line. name: what it is called instead of the ear's letter. prompt: added when it is answered."""
 
@@ -277,6 +284,7 @@ class AgentDefinition:
     daily: Daily = Daily()
     reload: ReloadMode = "live"
     limits: Limits = Limits()
+    voicemail: Voicemail | None = None
     on_trouble: OnTrouble | None = OnTrouble()
     anywhere: tuple[Transition, ...] = ()
     stages: Mapping[str, Stage] = field(default_factory=dict[str, Stage])

@@ -243,6 +243,9 @@ def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
         found.append(FieldChange("variables", before.variables, after.variables, "next turn"))
     found.extend(_record_changes("audio", before.audio, after.audio, "next call"))
     found.extend(_record_changes("daily", before.daily, after.daily, "next call"))
+    if before.voicemail != after.voicemail:
+        was, will = (None if one is None else one.say or "nothing" for one in (before.voicemail, after.voicemail))
+        found.append(FieldChange("voicemail", was, will, "next call"))
     found.extend(_value_change("speakers.mode", before.speakers, after.speakers, "mode", "next turn"))
     found.extend(_group_changes("speakers.people", before.speakers.people, after.speakers.people))
     found.extend(_group_changes("languages", before.languages, after.languages))

@@ -25,6 +25,7 @@ from runner.definition import (
     Transition,
     Turns,
     Vad,
+    Voicemail,
 )
 from runner.document.check import Schema, inside, schema, settings_of
 from runner.document.places import Where
@@ -79,6 +80,7 @@ class _Maker:
             daily=Daily(**_delta(self._group("daily"))),  # type: ignore[arg-type]
             reload=_defaults({"reload": schema()["properties"]["reload"]}, data)["reload"],
             limits=self._limits(),
+            voicemail=Voicemail(self._group("voicemail").get("say")) if "voicemail" in self.data else None,
             on_trouble=self._on_trouble(),
             anywhere=tuple(map(_transition, data.get("anywhere", []))),
             stages={name: self._stage(name, stage) for name, stage in data.get("stages", {}).items()},
