@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -240,17 +241,22 @@ async def test_daily_that_never_answers_is_told_and_given_up(
         await until(lambda: not it.daily.rooms)
 
 
+@pytest.mark.parametrize(
+    ("expired", "reason"), [(False, "Daily ended the room"), (True, "the Daily room expired (daily.expires_in)")]
+)
 async def test_room_that_ends_underneath_the_agent_ends_the_call(
-    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, expired: bool, reason: str
 ) -> None:
     async with rooms(ports, monkeypatch) as it:
-        _, over = await started(it)
+        call, over = await started(it)
         await until(lambda: it.building.client.inside)
         it.building.client.comes("jane")
         await until(lambda: it.of(AgentSaid), 8)
+        if expired:
+            call.room = replace(call.room, expires_at=int(time.time()))
         it.building.client.put_out()
         await until(over.is_set)
-        assert it.reasons == ["Daily ended the room"]
+        assert it.reasons == [reason]
 
 
 async def test_room_that_can_be_called_by_sip_says_its_address(

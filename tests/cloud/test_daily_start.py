@@ -84,7 +84,7 @@ async def test_visitor_names_the_agent(
     files = [PROJECT / "agents" / f"{name}.yaml" for name in ("support", "hello")]
     async with rooms(ports, monkeypatch, *files) as it:
         unnamed = await it.http.post("/start")
-        assert (unnamed.status_code, unnamed.json()["detail"]) == (404, "Say which agent: support, hello.")
+        assert (unnamed.status_code, unnamed.json()["detail"]) == (404, "Say which: support, hello.")
         named: dict[str, Any] = (
             {"json": {"body": {"agent": "hello"}}} if how == "body" else {"params": {"agent": "hello"}}
         )
@@ -107,35 +107,48 @@ async def test_visitor_chooses_little_of_the_room(
         assert (given["user_name"], given["start_audio_off"], given["start_video_off"]) == ("Jane", True, False)
 
 
-@pytest.mark.parametrize(
-    ("asked", "status", "words"),
-    [
-        ({"dailyRoomProperties": {"exp": 9e12}}, 422, "dailyRoomProperties.exp: the agent's file decides that."),
-        ({"dailyMeetingTokenProperties": {"is_owner": True}}, 422, "is_owner: the agent's file decides that."),
-        ({"dailyMeetingTokenProperties": {"start_audio_off": "no"}}, 422, "start_audio_off is true or false."),
-        ({"transport": "livekit"}, 422, "Here are Daily rooms"),
-        ({"body": []}, 200, ""),
-        ({"body": "x"}, 422, "body is a JSON object."),
-        ({"body": {"dialout_settings": {"phone_number": "+15551230100"}}}, 403, "daily.dial_out"),
-        ({"body": {"dialout_settings": {}}}, 422, "names no phone_number"),
-    ],
-)
+REFUSED: list[tuple[dict[str, Any], int, str]] = [
+    ({"dailyRoomProperties": {"exp": 9e12}}, 422, "dailyRoomProperties.exp: the agent's file decides that."),
+    ({"dailyMeetingTokenProperties": {"is_owner": True}}, 422, "is_owner: the agent's file decides that."),
+    ({"dailyMeetingTokenProperties": {"start_audio_off": "no"}}, 422, "start_audio_off is true or false."),
+    ({"transport": "livekit"}, 422, "transport is daily or webrtc"),
+    ({"createDailyRoom": "yes"}, 422, "createDailyRoom is true or false"),
+    ({"body": "x"}, 422, "body is a JSON object."),
+    ({"body": {"agent": 1}}, 422, "body.agent is the name of an agent."),
+    ({"body": {"dialout_settings": {"phone_number": "+15551230100"}}}, 403, "daily.dial_out"),
+    ({"body": {"dialout_settings": {}}}, 422, "names no phone_number"),
+]
+
+
 async def test_what_a_visitor_may_not_ask_makes_no_room(
-    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], status: int, words: str
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with rooms(ports, monkeypatch) as it:
-        answer = await it.http.post("/start", json=asked)
-        assert answer.status_code == status
-        assert words in str(answer.json().get("detail", ""))
-        assert bool(it.daily.created) is (status == 200)
+        for asked, status, words in REFUSED:
+            answer = await it.http.post("/start", json=asked)
+            assert answer.status_code == status, asked
+            assert words in answer.json()["detail"]
+        for content in (b"{", b"[]", b"x" * 70_000):
+            assert (await it.http.post("/start", content=content)).status_code in (400, 413)
+        elsewhere = await it.http.post("/start", headers={"Origin": "https://elsewhere.example"})
+        assert elsewhere.status_code == 403, "a page of another site"
+        assert not it.daily.requests
+        assert not it.switchboard.gate.taken
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"x" * 70_000])
-async def test_body_that_is_no_json_is_refused(
-    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, content: bytes
+@pytest.mark.parametrize(
+    "asked", [{"createDailyRoom": False, "enableDefaultIceServers": True}, {"transport": "webrtc"}]
+)
+async def test_client_that_wants_no_room_learns_where_offers_are_taken(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
 ) -> None:
-    async with rooms(ports, monkeypatch) as it:
-        assert (await it.http.post("/start", content=content)).status_code in (400, 413)
+    """Pipecat's SmallWebRTC client goes on from there (`webrtcRequestParams` of its connection)."""
+    async with rooms(ports, monkeypatch, limit=1) as it:
+        answer = (await it.http.post("/start", json=asked)).json()
+        assert answer == {"webrtcRequestParams": {"endpoint": "/api/offer?agent=support"}}
+        offered = await it.http.post(answer["webrtcRequestParams"]["endpoint"], json={})
+        assert offered.json()["detail"] == "A WebRTC offer needs sdp and type."
+        assert not it.switchboard.gate.taken
         assert not it.daily.requests
 
 
@@ -152,12 +165,3 @@ async def test_visitor_is_told_when_daily_makes_no_room(
         assert DAILY_KEY not in refused.text
     async with rooms(ports, monkeypatch, DAILY_API_KEY="") as it:
         assert "DAILY_API_KEY" in (await it.http.post("/start")).json()["detail"]
-
-
-async def test_page_of_another_site_starts_nothing(
-    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with rooms(ports, monkeypatch) as it:
-        refused = await it.http.post("/start", headers={"Origin": "https://elsewhere.example"})
-        assert refused.status_code == 403
-        assert not it.daily.requests

@@ -2,7 +2,8 @@
 
 Comes in: what Pipecat's clients send, `{"createDailyRoom": true, "body": {...}}` (Pipecat 1.14, `pipecat.runner.run`; RTVI's
 `startBot`). Goes out: `{"dailyRoom": ..., "dailyToken": ..., "sessionId": ...}`. Unlike there the room is private, the token has
-no owner's rights, and what a visitor may choose of it is little.
+no owner's rights, and what a visitor may choose of it is little. With `"createDailyRoom": false` the answer says where this
+server takes WebRTC offers.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Request
 from loguru import logger
 
 from runner.definition import AgentDefinition
+from runner.live.carriers.browser import agent_named
 from runner.live.carriers.daily_rest import DailyKeyMissing, DailyRefused, DailyRest, Guest
 from runner.live.carriers.daily_room import DialOut, take
 from runner.live.reload import Agents
@@ -31,9 +34,13 @@ _TOKEN_PROPERTIES = ("user_name", "start_video_off", "start_audio_off")
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What `POST /start` asks for. agent: "" for the only one. call: whom the agent shall call, None for nobody."""
+    """What `POST /start` asks for. agent: "" for the only one. call: whom the agent shall call, None for nobody.
+
+    by_webrtc: no room, but where this server takes WebRTC offers.
+    """
 
     agent: str = ""
+    by_webrtc: bool = False
     guest: Guest = field(default_factory=Guest)
     call: DialOut | None = None
 
@@ -43,14 +50,13 @@ def start_routes(agents: Agents, switchboard: Switchboard) -> APIRouter:
     router = APIRouter()
 
     @router.post("/start")
-    async def start(request: Request, agent: str = "") -> dict[str, str]:
+    async def start(request: Request, agent: str = "") -> dict[str, Any]:
         visit = read_visit(await json_body(request), agent)
-        found = agents.named(visit.agent or None)
-        if found is None:
-            known = ", ".join(one.name for one in agents)
-            raise HTTPException(404, f"Say which agent: {known}." if not visit.agent else f"There are: {known}.")
+        found = agent_named(agents, visit.agent or None)
         call = _allowed(visit.call, found.definition)
         with switchboard.admit() as admission:
+            if visit.by_webrtc:
+                return {"webrtcRequestParams": {"endpoint": f"/api/offer?agent={quote(found.name)}"}}
             try:
                 rest = DailyRest.of(switchboard.environment.values)
                 room = await rest.make(found.definition.daily, guest=visit.guest, dial_out=call is not None)
@@ -71,8 +77,10 @@ def read_visit(data: Mapping[str, Any], agent: str) -> Visit:
     Raises:
         HTTPException: 422, with what is wrong in plain words.
     """
-    if data.get("transport", "daily") != "daily" or data.get("createDailyRoom", True) is not True:
-        raise HTTPException(422, "Here are Daily rooms: send createDailyRoom: true. By WebRTC ask /api/offer.")
+    room_wanted = data.get("createDailyRoom")
+    carrier = data.get("transport") or ("webrtc" if room_wanted is False else "daily")
+    if carrier not in ("daily", "webrtc") or room_wanted not in (None, True, False):
+        raise HTTPException(422, "transport is daily or webrtc; createDailyRoom is true or false.")
     body = _group(data, "body")
     room = _chosen(data, "dailyRoomProperties", _ROOM_PROPERTIES)
     token = _chosen(data, "dailyMeetingTokenProperties", _TOKEN_PROPERTIES)
@@ -85,7 +93,12 @@ def read_visit(data: Mapping[str, Any], agent: str) -> Visit:
     switches = {**room, **{key: value for key, value in token.items() if key != "user_name"}}
     if wrong := [key for key, value in switches.items() if not isinstance(value, bool)]:
         raise HTTPException(422, f"{wrong[0]} is true or false.")
-    return Visit(named, Guest(name=name[:100] if name else None, **switches), _whom(body.get("dialout_settings")))
+    return Visit(
+        named,
+        carrier == "webrtc",
+        Guest(name=name[:100] if name else None, **switches),
+        _whom(body.get("dialout_settings")),
+    )
 
 
 def _whom(settings: Any) -> DialOut | None:

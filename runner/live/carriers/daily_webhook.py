@@ -87,6 +87,9 @@ def whose(agents: Agents, number: str, named: str) -> LiveAgent | None:
     if named:
         return agents.named(named)
     takes = [one for one in agents if number in one.definition.daily.dial_in]
+    if len(takes) > 1:
+        names = " and ".join(one.name for one in takes)
+        logger.error(f"The files of {names} name {number} under daily.dial_in; {takes[0].name} answers.")
     if takes:
         return takes[0]
     only = agents.named(None)
