@@ -168,6 +168,18 @@ class Provider:
         """All variables it needs."""
         return tuple(self.service.keys.values()) if self.service else (self.key,)
 
+    def needed(self, endpoint: str | None) -> tuple[str, ...]:
+        """The variables without which it cannot be made. An address in the file does for a variable that holds one."""
+        if self.service is None:
+            return self.keys
+        made = self.service
+        return tuple(name for argument, name in made.keys.items() if not (endpoint and argument == made.endpoint))
+
+    def missing(self, endpoint: str | None, keys: Mapping[str, str]) -> tuple[str, ...]:
+        """Those of them that are not set. A model at an address of one's own may need no key."""
+        wanted = tuple(name for name in self.needed(endpoint) if not keys.get(name))
+        return () if self.part == "llm" and endpoint and wanted == (self.key,) else wanted
+
 
 class _Providers(dict[tuple[Part, str], Provider]):
     """The three that are described here, and by name every other of Pipecat's, looked up when it is asked for."""

@@ -58,7 +58,7 @@ def choose_services(
             continue
         service = getattr(agent, part)
         provider = PROVIDERS[part, service.provider]
-        wanted = tuple(name for name in _needed(provider, service) if not keys.get(name))
+        wanted = tuple(name for name in provider.needed(service.endpoint) if not keys.get(name))
         if mode == "local":
             local, why = True, "--services local was asked for"
         elif not wanted and provider.keys:
@@ -75,14 +75,6 @@ def choose_services(
     if mode == "cloud" and missing:
         raise KeysMissing(tuple(dict.fromkeys(missing)))
     return tuple(choices)
-
-
-def _needed(provider: Provider, service: Service) -> tuple[str, ...]:
-    """The variables without which the service cannot be made. An address in the file does for a variable that holds one."""
-    if provider.service is None:
-        return provider.keys
-    made = provider.service
-    return tuple(name for argument, name in made.keys.items() if not (service.endpoint and argument == made.endpoint))
 
 
 def _listed(names: tuple[str, ...], negation: str = "") -> str:

@@ -6,9 +6,9 @@ runs, and the handles by which a change reaches its parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pipecat.frames.frames import (
     EndFrame,
@@ -23,14 +23,15 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
-from pipecat.services.llm_service import LLMService
 
-from runner.catalog import PARTS, Part
+from runner.catalog import PARTS, PROVIDERS, Part, Provider
 from runner.compiler import services
 from runner.compiler.authorship import Authorship, Made
 from runner.compiler.caller import CallerTurns
 from runner.compiler.callers import Callers
 from runner.compiler.conversation import Conversation
+from runner.compiler.fallback import Member, Relay
+from runner.compiler.fallback_parts import all_of, at_work, build, is_first, told
 from runner.compiler.observing import spare_observers
 from runner.compiler.services import Here
 from runner.compiler.services.assemblyai_ears import AssemblyAIEars
@@ -38,6 +39,7 @@ from runner.compiler.services.cartesia_ahead import CartesiaAhead
 from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
 from runner.compiler.turn_taking import TurnTaking, idle_timeout
+from runner.definition import Service
 from runner.effective import Change, Effective
 
 
@@ -63,11 +65,12 @@ class Compiled:
     worker: PipelineWorker
     context: LLMContext
     pair: LLMContextAggregatorPair
-    llm: LLMService[Any]
+    llm: FrameProcessor
     stt: FrameProcessor | None
     tts: FrameProcessor | None
     here: Here
     providers: Mapping[Part, str]
+    held: Callable[[], Effective]
     spoken: bool
     authorship: Authorship
     turns: TurnTaking | None
@@ -80,14 +83,35 @@ class Compiled:
         """Tell each part what differs, on the part itself: a frame from the top of the pipeline would wait behind an answer
         that is being generated (Pipecat 1.14, 825 ms seen). The model comes first, before anything else can run: a request
         is the work of the version that is told here when it is handed over after this."""
-        if frame := services.update_llm(changed, now, self.here, self.providers["llm"]):
-            await self.llm.queue_frame(frame)
-        if self.turns:
-            await self.turns.take(changed, now, services.update_stt(changed, now, self.here, self.providers["stt"]))
+        for service, frame in self._told("llm", self.llm, changed, now):
+            await service.queue_frame(frame)
+        if self.turns and self.stt:
+            told = dict(self._told("stt", self.stt, changed, now))
+            await self.turns.take(changed, now, cast("Any", told.pop(at_work(self.stt), None)))
+            for service, frame in told.items():
+                await service.queue_frame(frame)
         elif changed.touches("turns.idle"):
             await self.pair.user().queue_frame(UserIdleTimeoutUpdateFrame(timeout=idle_timeout(now.turns.idle)))
-        if self.tts and (frame := services.update_tts(changed, now, self.here, self.providers["tts"])):
-            await self.tts.queue_frame(frame)
+        if self.tts:
+            for service, frame in self._told("tts", self.tts, changed, now):
+                await service.queue_frame(frame)
+
+    def _told(
+        self, part: Part, processor: FrameProcessor, changed: Change, now: Effective
+    ) -> Iterator[tuple[FrameProcessor, Frame]]:
+        return told(part, processor, changed, now, self.held(), self.here, self.providers[part])
+
+    def service_at_work(self, part: Part, processor: Relay) -> Service:
+        """What the service at work is set to."""
+        number, held = processor.at_work.number, self.held()
+        return held.service(part) if number is None else held.service(part).fallback[number]
+
+    def vendor_of(self, part: Part, processor: FrameProcessor | None) -> Provider | None:
+        """Whose service a processor is, if it is one of this part's."""
+        service = {"stt": self.stt, "llm": self.llm, "tts": self.tts}[part]
+        if isinstance(service, Relay):
+            return service.provider_of(processor)
+        return PROVIDERS[part, self.providers[part]] if service is not None and processor is service else None
 
     async def queue_frame(self, frame: Frame) -> None:
         self.authorship.stamp(frame)
@@ -102,8 +126,8 @@ class Compiled:
 
     async def last_corrections(self) -> None:
         """Wait for what the ear still says about who spoke; it does so when its session ends."""
-        if isinstance(self.stt, AssemblyAIEars):
-            await self.stt.last_revisions()
+        if isinstance(ear := at_work(self.stt), AssemblyAIEars):
+            await ear.last_revisions()
 
     async def wait_for_caller(self, now: Effective) -> None:
         """Count the caller's silence from its beginning."""
@@ -113,7 +137,7 @@ class Compiled:
         """Release what outlives the pipeline."""
         if self.turns:
             self.turns.close()
-        await services.close(self.llm, self.stt, self.tts)
+        await services.close(all_of(self.llm), all_of(self.stt, self.tts))
 
     async def ask_model(self, frame: LLMContextFrame) -> None:
         """A request that passes by the caller's side of the pipeline."""
@@ -125,14 +149,16 @@ class Compiled:
     ) -> None:
         """Let the request that follows if the model calls `function` go out beside `request`. With models that cannot
         look ahead this does nothing."""
+        if not is_first(self.llm):
+            return
         told = services.update_llm(changed, coming, self.here, self.providers["llm"])
         attach(request, Ahead(function, then, told.delta if told else None))
 
     async def say_ahead(self, line: str, changed: Change, coming: Effective) -> None:
         """Have `line` spoken before it is known whether it will be said. Voices that cannot do this do nothing."""
-        if isinstance(self.tts, CartesiaAhead):
+        if is_first(self.tts) and isinstance(voice := at_work(self.tts), CartesiaAhead):
             told = services.update_tts(changed, coming, self.here, self.providers["tts"])
-            await self.tts.speak_ahead(line, told.delta if told else None)
+            await voice.speak_ahead(line, told.delta if told else None)
 
 
 def compile_call(
@@ -153,7 +179,7 @@ def compile_call(
     """
     now = conversation.now
     context = LLMContext()
-    llm = services.build_llm(now, keys, here)
+    llm = build("llm", lambda: conversation.held, keys, here, spoken=writer is None)
     authorship = Authorship(lambda: Made(conversation.version, conversation.now.stage))
     callers = Callers(conversation, context)
     caller = CallerTurns(conversation, callers, authorship)
@@ -164,8 +190,9 @@ def compile_call(
         )
         steps = [carrier.input(), pair.user(), caller, llm, writer.voice(), carrier.output(), pair.assistant()]
     else:
-        stt, tts = services.build_stt(now, keys, here), services.build_tts(now, keys, here)
-        turns = TurnTaking(now, stt)
+        stt = build("stt", lambda: conversation.held, keys, here)
+        tts = build("tts", lambda: conversation.held, keys, here)
+        turns = TurnTaking(now, at_work(stt))
         pair = LLMContextAggregatorPair(context, user_params=turns.params())
         turns.attach(pair.user())
         steps = [carrier.input(), stt, pair.user(), caller, llm, tts, carrier.output(), pair.assistant()]
@@ -191,6 +218,7 @@ def compile_call(
         stt=stt,
         tts=tts,
         here=here,
+        held=lambda: conversation.held,
         providers={part: now.service(part).provider for part in PARTS},
         spoken=writer is None,
         authorship=authorship,
@@ -198,11 +226,20 @@ def compile_call(
         caller=caller,
         callers=callers,
     )
-    flow = StageFlow(llm=llm, context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
+    flow = StageFlow(llm=at_work(llm), context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
     conversation.attach(flow, compiled)
     authorship.follow(llm, pair.assistant())
     callers.said.follow(pair.user())
     callers.contexts.follow(llm, pair.assistant())
-    if isinstance(stt, AssemblyAIEars):
-        stt.speaker_revised = callers.corrected
+    if isinstance(ear := at_work(stt), AssemblyAIEars):
+        ear.speaker_revised = callers.corrected
+    if isinstance(stt, Relay):
+
+        async def hears(member: Member) -> None:
+            if isinstance(member.service, AssemblyAIEars):
+                member.service.speaker_revised = callers.corrected
+            if turns:
+                await turns.heard_by(at_work(stt), lambda: compiled.service_at_work("stt", stt))
+
+        stt.changed.append(hears)
     return compiled

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
@@ -49,7 +50,7 @@ from runner.compiler.services.assemblyai_ears import AssemblyAIEars
 from runner.compiler.steady_vad import SteadyVAD
 from runner.compiler.turn_ends import EndOfDictation
 from runner.compiler.turns import smart_turn_params, starts, stop, vad_params
-from runner.definition import Idle, Mute, Turns, Vad
+from runner.definition import Idle, Mute, Service, Turns, Vad
 from runner.effective import Change, Dictation, Effective
 
 _LOOK_SECS = 0.02
@@ -137,6 +138,7 @@ class TurnTaking:
         self._stt = stt
         self._ear = stt if isinstance(stt, AssemblyAIEars) else None
         self._external = services.decides_turns(stt)
+        self._heard_by: Callable[[], Service] = lambda: self._now.stt
         self._applied = self._plan()
         self._vad = self._wanted_vad()
         self._listening = Listening(now.turns.mute, opens=now.opens)
@@ -147,6 +149,18 @@ class TurnTaking:
             params = smart_turn_params(now.turns)
             self._smart_turn = params, LocalSmartTurnAnalyzerV3(params=params)
         self._user: LLMUserAggregator | None = None
+
+    async def heard_by(self, stt: STTService, service: Callable[[], Service]) -> None:
+        """Another ear hears from now on. service: what it is set to. It was made as the call is set; what an ear before was
+        still to be told is not told."""
+        self._stt, self._heard_by = stt, service
+        self._ear = stt if isinstance(stt, AssemblyAIEars) else None
+        self._external = services.decides_turns(stt)
+        self._held.clear()
+        self._hold_endpoint()
+        if self._plan() != self._applied and (self._settling is None or self._settling.done()):
+            self._settling = asyncio.create_task(self._settle())
+        await self._tell_vad()
 
     def params(self) -> LLMUserAggregatorParams:
         """Strategies are always given: those that a service brings along would take the place of ours at any time (Pipecat
@@ -205,11 +219,9 @@ class TurnTaking:
         return not (user._user_turn_controller._user_turn or speaks or self._listening.words_grow)
 
     def _plan(self) -> _Plan:
-        now = self._now
-        if (
-            self._ear and now.stt.provider == "assemblyai"
-        ):  # otherwise a save named another ear, which takes the next call
-            self._external = now.stt.settings.get("turn_detection") == "assemblyai"
+        now, ear = self._now, self._heard_by()
+        if self._ear and ear.provider == "assemblyai":  # otherwise a save named another ear, which takes the next call
+            self._external = ear.settings.get("turn_detection") == "assemblyai"
         return _Plan(self._external, now.listen_for, replace(now.turns, vad=Vad(), idle=None))
 
     def _wanted_vad(self) -> Vad:

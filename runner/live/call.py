@@ -92,6 +92,7 @@ class Call:
         self._newest: tuple[AgentDefinition, int] | None = None
         self._over = asyncio.Event()
         self._ready = asyncio.Event()
+        self._given_up = False
         self.conversation = Conversation(agent, version=version, listener=self._tell, choose=choose)
         latency = UserBotLatencyObserver()
         self._compiled = compile_call(
@@ -162,7 +163,7 @@ class Call:
     async def begin(self) -> None:
         """The caller is there and can hear. Safe to call more than once."""
         await self._ready.wait()
-        if self._over.is_set():
+        if self._over.is_set() or self._given_up:
             return
         if not self._clock.runs:
             self._clock.begin()
@@ -268,6 +269,9 @@ class Call:
             ending = self._compiled.ending
             if not ending:
                 self._compiled.reason = reason
+            # Whoever waits in an event handler for a call that never began waits no more: Pipecat 1.14 ends when they have.
+            self._given_up = True
+            self._ready.set()
             await self._compiled.worker.cancel(reason=reason)
             if ending:
                 # Pipecat 1.14 holds the worker's own CancelFrame back until the EndFrame is through, that is until all

@@ -12,6 +12,7 @@ from pipecat.frames.frames import ErrorFrame
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import Part, Provider
+from runner.compiler.fallback import TookOverFrame
 from runner.compiler.services.lost import AnswerLost
 from runner.compiler.services.openai_asking import NoAnswer
 from runner.compiler.services.refused import RefusedChangeFrame, RefusedSessionFrame
@@ -35,6 +36,9 @@ def sentence(frame: ErrorFrame, provider: Provider | None) -> str | None:
 
     Returns None for what was told before: a further attempt to reconnect.
     """
+    if isinstance(frame, TookOverFrame):
+        why = sentence(frame.failure, provider) if frame.failure else ""
+        return f"{why} {frame.who} goes on.".strip() if frame.failure else f"{frame.who} is at work again."
     if provider is None:
         return frame.error
     who, words = provider.title, _words(frame)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,11 +113,13 @@ def update_tts(
     return cartesia.update(now.tts, changed.of("tts"))
 
 
-async def close(llm: LLMService[Any], *others: FrameProcessor | None) -> None:
-    """Release what outlives the pipeline: Pipecat 1.14 leaves the model's HTTP connections open."""
-    await generic.close_client(llm)
-    for service in (llm, *others):
-        await generic.close_session(service)
+async def close(models: Iterable[FrameProcessor], others: Iterable[FrameProcessor]) -> None:
+    """Release what outlives the pipeline: Pipecat 1.14 leaves the models' HTTP connections open."""
+    for model in models:
+        await generic.close_client(model)
+        await generic.close_session(model)
+    for other in others:
+        await generic.close_session(other)
 
 
 def _is_generic(part: Part, service: Service) -> bool:

@@ -303,6 +303,11 @@ class AssemblyAIEars(TellsSpeakers):
         longest = self._agreeing().max_turn_silence
         return longest / 1000 if isinstance(longest, int) else MAX_SILENCE_MS / 1000
 
+    @property
+    def hears(self) -> bool:
+        """Whether a session hears the caller."""
+        return self._sessions.current is not None
+
     def take_unheard(self) -> tuple[bytes, int]:
         """What the caller said that was not finished when this ear was given up: sound, 16 bits mono, and its rate, Hz. For an
         ear that takes over; this one forgets it."""

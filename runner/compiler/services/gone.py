@@ -50,7 +50,7 @@ def tell_when_gone(part: Part, service: FrameProcessor, told: Callable[[ServiceG
         if not service.is_usable:
             await told(ServiceGone(part, last[0] if last else None))
 
-    members: list[FrameProcessor] = getattr(service, "services", None) or [service]
-    for member in members:
+    members: list[FrameProcessor] = getattr(service, "services", None) or []
+    for member in (service, *members):
         member.add_event_handler("on_error", failed)
     service.add_event_handler("on_usable_changed", changed)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -63,6 +63,11 @@ def taken(function: str, result: str) -> list[Any]:
 def attach(frame: LLMContextFrame, ahead: Ahead) -> None:
     """Let `ahead` go out beside the request of `frame`, if its service is a `LookingAhead`."""
     frame.metadata[_AHEAD] = ahead
+
+
+def without_ahead(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request carries, for another model: what was to be asked beside it was meant for the first one."""
+    return {name: value for name, value in metadata.items() if name != _AHEAD}
 
 
 class _Chunks(asyncio.Queue[ChatCompletionChunk | Exception | None]):
