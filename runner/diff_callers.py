@@ -54,7 +54,7 @@ def _language(name: str, field: list[str], before: object, after: object) -> str
 
 def _lines(before: object, after: object) -> str:
     if isinstance(before, Mapping) or isinstance(after, Mapping):
-        old, new = (dict(cast("Mapping[str, str]", value or {})) for value in (before, after))
+        old, new = cast("Mapping[str, str]", before or {}), cast("Mapping[str, str]", after or {})
         return f"differs ({joined([name for name in {**old, **new} if old.get(name) != new.get(name)])})"
     return _texts(before, after)
 

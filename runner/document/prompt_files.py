@@ -42,7 +42,7 @@ def _places(data: Any) -> list[Where]:
     group = cast("Group", data)
     places: list[Where] = [("prompt",)] if isinstance(group.get("prompt"), dict) else []
     for path in _HOLDERS:
-        holder: object = group
+        holder: Any = group
         for part in path:
             holder = cast("Group", holder).get(part) if isinstance(holder, dict) else None
         if isinstance(holder, dict):
