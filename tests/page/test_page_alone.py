@@ -85,6 +85,26 @@ async def test_two_final_pieces_of_one_turn_stand_in_one_line(call: tuple[Page, 
     await expect(page.locator(".line[data-who=caller] .text")).to_have_text(["It is four two seven."])
 
 
+async def test_speakers_and_languages_are_shown_and_corrected(call: tuple[Page, Script]) -> None:
+    page, script = call
+    lines, texts = page.locator(".line[data-who=caller]"), ["Quiero una mesa.", "For two, please."]
+    for text in texts:
+        await script.rtvi("user-transcription", {"text": text, "final": True, "timestamp": "", "user_id": "A"})
+    known = {"speaker": "A", "name": "", "answered": True, "stage": None, "version": 1}
+    await script.tell(type="caller", turn=1, text=texts[0], language="es", confidence=0.93, **known)
+    await script.tell(type="caller", turn=2, text=texts[1], **{**known, "speaker": "B", "name": "Ben"})
+    await expect(lines.locator(".text")).to_have_text(texts)
+    await expect(lines.locator(".who")).to_have_text(["Caller A", "Caller Ben"])
+    await expect(lines.locator(".language")).to_have_text(["es 0.93"])
+    await script.tell(type="language", **{"from": None}, to="es", version=1)
+    await expect(page.locator(".divider.language")).to_have_text("language es")
+    await script.tell(type="correction", turn=2, text=texts[1], before="B", speaker="A", version=1)
+    await expect(lines.locator(".who")).to_have_text(["Caller A", "Caller A"])
+    await expect(lines.locator(".corrected")).to_have_text(["first taken for B"])
+    await script.rtvi("user-transcription", {"text": "Hm.", "final": True, "timestamp": "", "user_id": "A"})
+    await expect(lines.locator(".text")).to_have_text([*texts, "Hm."])
+
+
 async def test_sentences_of_one_turn_stand_in_one_line_and_another_turn_in_the_next(call: tuple[Page, Script]) -> None:
     page, script = call
     await script.say("Hello.", 1)

@@ -100,7 +100,7 @@ function joined(left: string, right: string): string {
 function openCallerLine(): Line | undefined {
   const waiting = items.value.findLast((item) => item.kind === "line" && item.who === "caller" && item.interim !== "");
   const last = waiting ?? items.value.at(-1);
-  return last?.kind === "line" && last.who === "caller" && !last.typed ? last : undefined;
+  return last?.kind === "line" && last.who === "caller" && !last.typed && !last.heard ? last : undefined;
 }
 
 /** Words heard from the caller. A final text replaces the interim one and is appended to the same turn. */
