@@ -26,7 +26,7 @@ def ports() -> Ports:
 
 @pytest.fixture
 def vendors(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
-    monkeypatch.setattr(sound, "SECONDS_A_CHARACTER", 0.03)
+    monkeypatch.setattr(sound, "SECONDS_A_CHARACTER", 0.02)
     with vendors_on(ports) as vendors:
         yield vendors
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from runner.definition import Audio
 from runner.events import AgentSaid, CallEnded, CallerSaid, StageEntered, Trouble
 from runner.live.carriers import phone_streams
 from tests.carriers.exchange import exchange
-from tests.carriers.phone_caller import CARRIERS, PhoneCall, Telnyx, Twilio
+from tests.carriers.phone_caller import CALLER, CARRIERS, PhoneCall, Telnyx, Twilio
 from tests.carriers.rest_of_carriers import rest_of_carriers
 from tests.cloud.vendors import Ports, Vendors, vendors_on
 from tests.emulators import Reply, ToolCall, sound, until
@@ -94,20 +96,16 @@ async def test_voice_silences_the_agent_too_and_a_pause_ends_the_keys(ports: Por
 async def test_last_word_is_played_before_the_carrier_is_told_to_hang_up(
     name: str, ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through two stages by keys, to the stage that ends the call. Exotel has no interface to hang up; its stream closes."""
+    """By a key to the stage that ends the call. Exotel has no interface to hang up; its stream closes."""
     carrier = CARRIERS[name]()
     async with rest_of_carriers(monkeypatch) as rest, exchange(ports, LINE, values=KEYS) as it:
         async with PhoneCall(it.socket("/ws/line"), carrier) as phone:
             await phone.wait_until(lambda: it.of(AgentSaid), "greeting")
-            vendors.mind.reply(lambda _: way(vendors, "found"))
-            await phone.press("1#")
-            await phone.wait_until(lambda: len(it.of(StageEntered)) > 1, "stage")
-            await phone.wait_until(lambda: len(it.of(AgentSaid)) > 1, "answer of the stage")
             vendors.mind.reply(lambda _: way(vendors, "goodbye"))
             await phone.press("2#")
             await phone.wait_until(lambda: phone.close_code is not None, "end")
         await until(lambda: it.of(CallEnded), 5)
-    assert [entered.stage for entered in it.of(StageEntered)] == ["menu", "found", "goodbye"]
+    assert [entered.stage for entered in it.of(StageEntered)] == ["menu", "goodbye"]
     assert it.of(CallEnded)[0].reason == "the agent ended it (stage goodbye)"
     assert not it.of(Trouble)
     mark = "checkpoint" if name == "plivo" else "mark"
@@ -183,7 +181,9 @@ async def test_refused_hang_up_is_told_in_the_carriers_words(
         assert not any(KEYS["TWILIO_AUTH_TOKEN"] in line for line in it.log)
 
 
-async def test_messages_that_cannot_be_read_end_nothing(ports: Ports, vendors: Vendors) -> None:
+async def test_messages_that_cannot_be_read_end_nothing_and_a_save_keeps_the_line(
+    ports: Ports, vendors: Vendors
+) -> None:
     async with exchange(ports, LINE) as it, PhoneCall(it.socket("/ws/line"), Telnyx()) as phone:
         await phone.wait_until(lambda: it.of(AgentSaid), "greeting")
         for bad in (
@@ -193,9 +193,16 @@ async def test_messages_that_cannot_be_read_end_nothing(ports: Ports, vendors: V
             json.dumps({"event": "error", "payload": {"title": "invalid_media", "detail": "The media is invalid."}}),
         ):
             await phone.send(bad)
+        (call,) = it.switchboard.calls
+        saved = replace(
+            call.conversation.agent, prompt="Now you call {{ caller_number }}.", audio=Audio(), variables={}
+        )
+        assert "rate" not in str(call.notices(saved))
+        await call.take_version(saved, 2)
         vendors.mind.reply("I still hear you.")
         await phone.press("1#")
         await phone.wait_until(lambda: len(it.of(AgentSaid)) > 1, "answer")
+        assert f"Now you call {CALLER}." in json.dumps(vendors.mind.request.messages)
         assert "Telnyx: The media is invalid." in [trouble.text for trouble in it.of(Trouble)]
         assert not it.of(CallEnded)
 

@@ -43,7 +43,7 @@ async def test_simulated_twilio_finds_nothing_to_object_to(ports: Ports, vendors
     steps = [
         *(WaitFor("audio", 40), WaitFor("quiet", 40)),
         *(question, WaitFor("audio", 40), Wait(1.0)),
-        *(question, WaitFor("clear", 40), Expect("clear"), Wait(2.0)),
+        *(question, WaitFor("clear", 40), Expect("clear"), WaitFor("quiet", 40)),
         *(Dtmf("42#"), Wait(2.0), Hangup()),
     ]
     config = SessionConfig(custom_parameters={"from_number": "+14158675309"}, quiet_period_s=0.5)

@@ -114,8 +114,8 @@ class PhoneDoor:
         """Where this server is for carriers, such as `https://agent.example.com`, without a slash at its end."""
         if self._public_url:
             return self._public_url.rstrip("/")
-        host = headers.get("x-forwarded-host") or headers.get("host", "")
-        scheme = headers.get("x-forwarded-proto") or (
+        host = _first(headers.get("x-forwarded-host")) or headers.get("host", "")
+        scheme = _first(headers.get("x-forwarded-proto")) or (
             "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
         )
         return f"{scheme}://{host}"
@@ -245,6 +245,11 @@ def telnyx_signed(public_key: str, timestamp: str, body: bytes, signature: str) 
     except (ValueError, InvalidSignature):
         return False
     return True
+
+
+def _first(several: str | None) -> str:
+    """Each proxy on the way adds its own value."""
+    return (several or "").partition(",")[0].strip()
 
 
 def _same(one: str, other: str) -> bool:
