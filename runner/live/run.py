@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 _GOODBYE_SECS = 0.9
 """Ctrl-C: the calls and the server have this long together."""
 
+_SERVER_GOODBYE_SECS = 5.0
+"""The same for `runner serve`, which nobody waits for at a keyboard: rooms are deleted and sessions closed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -123,7 +126,7 @@ class _House:
         await asyncio.wait({stopping, serving, watching}, return_when=asyncio.FIRST_COMPLETED)
         if self._options.serving and stop.is_set():
             await drain(self._switchboard.gate, at_once, self._options.serving.drain_secs, self._terminal.line)
-        await _within(self._close(server, serving, watcher))
+        await _within(self._close(server, serving, watcher), self._goodbye)
         for task in (serving, watching, stopping):
             task.cancel()
         for task in (serving, watching):
@@ -132,11 +135,16 @@ class _House:
         return 1 if room and room.failure else 0
 
     async def _close(self, server: uvicorn.Server, serving: asyncio.Task[None], watcher: Watcher) -> None:
-        await self._switchboard.close("runner was stopped")
+        await self._switchboard.close("runner was stopped", patience=self._goodbye)
         self._news.close()
         server.should_exit = True  # not before: it would cut the calls' connections
         await watcher.close()
         await asyncio.wait({serving})
+
+    @property
+    def _goodbye(self) -> float:
+        """Seconds for the calls and the server together."""
+        return _SERVER_GOODBYE_SECS if self._options.serving else _GOODBYE_SECS
 
     def _watched(self) -> frozenset[Path]:
         return self._agents.files | frozenset(self._environment.files)
@@ -255,7 +263,9 @@ class _House:
             terminal.line(f"  Talk to it:  {address}")
         if public := self._options.public_url:
             name = next(iter(self._agents)).name if len(list(self._agents)) == 1 else "AGENT"
-            terminal.line(f"  Telephone:   {public}/phone/{name} for Twilio, Telnyx and Plivo; Exotel: /ws/{name}/TOKEN")
+            terminal.line(
+                f"  Telephone:   {public}/phone/{name} for Twilio, Telnyx and Plivo; Exotel: /ws/{name}/TOKEN"
+            )
         if serving := self._options.serving:
             terminal.line(f"  Callers:     {counted(serving.limit)} at once, then 503; GET /health says how many")
             terminal.line(f"  Stop:        SIGTERM or Ctrl-C; running calls have {serving.drain_secs:.0f} s to end")
@@ -307,9 +317,9 @@ def _is_no_false_alarm(record: logging.LogRecord) -> bool:
     return "returned without completing handshake" not in record.getMessage()
 
 
-async def _within(work: Awaitable[None]) -> None:
+async def _within(work: Awaitable[None], seconds: float) -> None:
     try:
-        await asyncio.wait_for(work, _GOODBYE_SECS)
+        await asyncio.wait_for(work, seconds)
     except TimeoutError:
         logger.debug("The goodbye took too long and was cut")
 

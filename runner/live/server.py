@@ -97,7 +97,7 @@ def build_app(agents: Agents, switchboard: Switchboard, access: Access, news: Ne
         calls = switchboard.calls
         return {
             "status": "draining" if switchboard.gate.draining else "ok",
-            "calls": len(calls),
+            "calls": switchboard.gate.taken,
             "limit": switchboard.gate.limit,
             "agents": [
                 {"name": a.name, "version": a.version, "calls": sum(c.agent_name == a.name for c in calls)}

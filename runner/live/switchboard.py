@@ -166,11 +166,11 @@ class Switchboard:
         self._running.add(work)
         work.add_done_callback(self._running.discard)
 
-    async def close(self, reason: str) -> None:
+    async def close(self, reason: str, *, patience: float = 1.0) -> None:
         """End every call politely and stop what was started."""
         await asyncio.gather(*(call.end(reason) for call in self.calls))
         if self._running:
-            await asyncio.wait(self._running, timeout=1)
+            await asyncio.wait(self._running, timeout=patience)
         if self._model:
             await self._model.close()
 

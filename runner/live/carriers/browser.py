@@ -108,6 +108,8 @@ def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> 
         body = await json_of(request)
         try:
             offered = SmallWebRTCRequest.from_dict(body)
+            if "m=" not in offered.sdp:  # no sound in either direction: it would be a call that nobody comes to
+                raise TypeError
         except TypeError:
             raise HTTPException(422, "A WebRTC offer needs sdp and type.") from None
         if guest := guests.find(request.query_params):
