@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part, Provider
-from runner.definition import AgentDefinition, Service
+from runner.definition import AgentDefinition, Service, Speakers
 from runner.providers import missing_packages, needs_newer_python
 
 Mode = Literal["auto", "cloud", "local"]
@@ -71,10 +71,18 @@ def choose_services(
             local, why = True, f"{_listed(wanted, 'not ')} set"
             missing.extend(wanted)
         unused = tuple(name for name in service.given if not _meant_here(part, name, service)) if local else ()
+        if part == "stt" and local:
+            unused += _told_by_the_ear(agent)
         choices.append(Choice(part, provider.title, local, wanted or provider.keys, why, unused))
     if mode == "cloud" and missing:
         raise KeysMissing(tuple(dict.fromkeys(missing)))
     return tuple(choices)
+
+
+def _told_by_the_ear(agent: AgentDefinition) -> tuple[str, ...]:
+    """Groups of the file that need an ear which tells who speaks and in which language."""
+    given = {"speakers": agent.speakers != Speakers(), "languages": bool(agent.languages)}
+    return tuple(name for name, is_given in given.items() if is_given)
 
 
 def _listed(names: tuple[str, ...], negation: str = "") -> str:
