@@ -17,7 +17,7 @@ import websockets
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from runner.live.carriers import phone_streams
-from runner.live.carriers.phone_proofs import plivo_signature, telnyx_signed, twilio_signature
+from runner.live.carriers.phone_proofs import Tickets, plivo_signature, telnyx_signed, twilio_signature
 from tests.carriers.exchange import Exchange, exchange
 from tests.cloud.vendors import Ports
 
@@ -79,6 +79,23 @@ def test_telnyx_signature_is_of_this_body_and_of_now() -> None:
         assert not telnyx_signed(key, now, b"From=1", broken)
         assert not telnyx_signed(broken, now, b"From=1", signature)
         assert not telnyx_signed(key, broken, b"From=1", signature)
+
+
+def test_ticket_is_for_one_agent_one_socket_and_one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    tickets = Tickets()
+    first, second, third = (tickets.issue("line") for _ in range(3))
+    assert len({first, second, third}) == 3
+    assert not tickets.take(first, "another")
+    assert tickets.take(first, "line")
+    assert not tickets.take(first, "line"), "used up"
+    assert not Tickets().take(second, "line"), "of another process"
+    for broken in ("", ".", "a.b.c", second[:-1], second + "0", "ü" + second):
+        assert not tickets.take(broken, "line")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 50)
+    assert tickets.take(second, "line")
+    monkeypatch.setattr(time, "time", lambda: now + 62)
+    assert not tickets.take(third, "line"), "too late"
 
 
 def signed(carrier: str, path: str, form: Mapping[str, str]) -> dict[str, str]:

@@ -88,10 +88,11 @@ async def opening(socket: WebSocket) -> PhoneStream:
             carrier, said = await detect(first)
     except TimeoutError:
         raise NoPhone(f"said nothing that a carrier says within {_OPENING_SECS:.0f} s") from None
+    except NoPhone:
+        raise
     except Exception as error:  # Pipecat 1.14 stumbles over anything that is not shaped as it expects
-        raise NoPhone(
-            "hung up before it said who it is" if first.closed else f"sent no carrier's messages ({error})"
-        ) from None
+        logger.debug(f"Pipecat could not tell the carrier: {error}")
+        raise NoPhone("hung up before it said who it is" if first.closed else "sent what no carrier sends") from None
     if carrier not in CARRIERS or not said.stream_id or not said.call_id:
         raise NoPhone("is neither Twilio nor Telnyx, Plivo or Exotel")
     start = first.start

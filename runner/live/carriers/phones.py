@@ -59,7 +59,7 @@ def phone_routes(
     def refused(asked: Asked, name: str, given: str | None = None) -> JSONResponse | None:
         why = door.refuse(asked, name, given)
         if why:
-            logger.error(f"A telephone call to {asked.path.split('/')[1]}/{name} was refused: {why}")
+            logger.error(f"A telephone call to agent {name!r} was refused: {why}")
             return JSONResponse({"detail": why}, 403)
         if agents.named(name) is None:
             return JSONResponse({"detail": f"There is no agent {name!r}."}, 404)
@@ -80,7 +80,7 @@ def phone_routes(
             with switchboard.admit():
                 address = door.address(asked.headers)
         except NotAdmitted as why:
-            logger.error(f"A telephone call to {name} hears the busy tone: {why}")
+            logger.error(f"A telephone call to agent {name!r} hears the busy tone: {why}")
             return Response(busy(carrier), media_type="application/xml")
         url = f"ws{address.removeprefix('http')}/ws/{quote(name)}/{door.tickets.issue(name)}"
         numbers = {"from_number": fields.get("From", ""), "to_number": fields.get("To", "")}
@@ -98,7 +98,9 @@ def phone_routes(
         happened = fields.get("StreamEvent") or fields.get("CallStatus") or fields.get("Event") or "nothing known"
         why = fields.get("StreamError") or fields.get("StatusReason") or ""
         failed = why or any(word in happened.lower() for word in ("fail", "error"))
-        logger.log("ERROR" if failed else "DEBUG", f"The carrier of a call to {name} tells: {happened} {why}".rstrip())
+        logger.log(
+            "ERROR" if failed else "DEBUG", f"The carrier of a call to agent {name!r} tells: {happened} {why}".rstrip()
+        )
         return Response(status_code=204)
 
     @router.websocket("/ws/{name}")
@@ -121,7 +123,7 @@ def phone_routes(
             try:
                 stream = await opening(socket)
             except NoPhone as why:
-                logger.error(f"Somebody who called /ws/{name} was dropped: it {why}.")
+                logger.error(f"Somebody who called agent {name!r} by /ws/ was dropped: it {why}.")
                 await socket.close(_POLICY, "no telephone carrier")
                 return
             call = await _take(socket, stream, agent, admission)
