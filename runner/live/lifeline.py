@@ -186,7 +186,6 @@ class Lifeline:
         if not self._begun:
             self._gone = gone
             return
-        await asyncio.sleep(0)  # the error itself is told first
         await self._say_goodbye(
             f"the agent cannot {_FAILS[gone.part]} any more: {self._last or gone.why}", speaks=gone.part != "tts"
         )

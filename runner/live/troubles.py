@@ -37,8 +37,9 @@ def sentence(frame: ErrorFrame, provider: Provider | None) -> str | None:
     Returns None for what was told before: a further attempt to reconnect.
     """
     if isinstance(frame, TookOverFrame):
-        why = sentence(frame.failure, provider) if frame.failure else ""
-        return f"{why} {frame.who} goes on.".strip() if frame.failure else f"{frame.who} is at work again."
+        if frame.failure is None:
+            return f"{frame.who} is at work again."
+        return f"{sentence(frame.failure, frame.whose) or ''} {frame.who} goes on.".strip()
     if provider is None:
         return frame.error
     who, words = provider.title, _words(frame)

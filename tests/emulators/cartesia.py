@@ -403,7 +403,7 @@ class CartesiaEmulator(Emulator):
 
     async def _break(self, session: CartesiaSession, fault: Break) -> None:
         for message in fault.sent:
-            await session._send_text(message)
+            await session.send_text(message)
         if fault.kind == "close" and fault.code == WSCloseCode.ABNORMAL_CLOSURE:
             await session._drop()
         elif fault.kind == "close":

@@ -93,6 +93,9 @@ class FaultyCall:
         return sum(seconds for _, seconds in self.line.loudspeaker.voiced)
 
     async def ask(self, text: str = "Hello?") -> None:
+        """Type a turn as soon as the agent is quiet: typed words do not interrupt it."""
+        out = self.line.loudspeaker
+        await until(lambda: not out.last_sound_at or time.monotonic() - out.last_sound_at > 0.2, 10)
         await self.call.hear_typed(text)
 
     async def until_said(self, words: str, within: float = 12.0) -> None:
@@ -115,13 +118,13 @@ async def faulty_call(
     lines: bool = True,
     endpoints: dict[str, str] | None = None,
 ) -> AsyncGenerator[FaultyCall]:
-    """A running call of an agent whose file is `text`, which may leave out the prompt.
+    """A running call of an agent whose file is `text` after its prompt.
 
     begin: the caller is there at once. lines: wait until the lines for trouble are kept.
     endpoints: part -> address, in place of the emulator's.
     """
     file = folder / "agent.yaml"
-    file.write_text(("prompt: Be brief.\n" if "prompt:" not in text else "") + text)
+    file.write_text("prompt: Be brief.\n" + text)
     loaded = load(file)
     assert loaded.definition, loaded.problems
     async with AsyncExitStack() as stack:
@@ -139,9 +142,7 @@ async def faulty_call(
         events: list[Event] = []
         line = Line()
         cartesia_lines._KEPT.clear()
-        call = Call(
-            agent, 1, line, carrier_name="test", keys=KEYS, here=Here(), choose=None, listener=events.append
-        )
+        call = Call(agent, 1, line, carrier_name="test", keys=KEYS, here=Here(), choose=None, listener=events.append)
         made = FaultyCall(call, line, ears, mind, voice, events)
         sink = logger.add(made.log.append, level="DEBUG", format="{level} {name} {message}\n{exception}")
         running = asyncio.create_task(call.run())

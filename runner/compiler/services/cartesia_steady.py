@@ -76,6 +76,8 @@ class Saying:
     left:     the sentences that are not here whole.
     end:      the message that says that nothing follows, None until it does.
     heard:    seconds of sound that are here; `before`: of them, those that earlier names brought.
+    again:    how often it was asked for again. waits: it is asked for again in a moment, so nothing is sent of it now.
+    cut:      something that was heard in part was left out.
     news_at:  when something of it was sent or came last.
     """
 
@@ -86,6 +88,7 @@ class Saying:
     heard: float = 0.0
     before: float = 0.0
     again: int = 0
+    waits: bool = False
     cut: bool = False
     news_at: float = field(default_factory=time.monotonic)
 
@@ -118,7 +121,8 @@ class CartesiaSteady(CartesiaVoice):
         sentence = Sentence(json.loads(self._build_msg(text=text, context_id=saying.vendor)))
         saying.left.append(sentence)
         saying.news_at = time.monotonic()
-        await self._send(sentence.message)
+        if not saying.waits:
+            await self._send(sentence.message)
         await self.start_tts_usage_metrics(text)
         self._watch_over()
         yield None
@@ -127,9 +131,11 @@ class CartesiaSteady(CartesiaVoice):
         context = context_id or self.get_active_audio_context_id()
         saying = self._saying.get(context or "")
         if saying:
-            saying.end = json.loads(self._build_msg(continue_transcript=False, context_id=saying.vendor))
+            end = json.loads(self._build_msg(continue_transcript=False, context_id=saying.vendor))
+            saying.end = end
             saying.news_at = time.monotonic()
-            await self._send(cast("dict[str, Any]", saying.end))
+            if not saying.waits:
+                await self._send(end)
         elif context and self.audio_context_available(context):
             await self.remove_audio_context(context)
 
@@ -246,9 +252,15 @@ class CartesiaSteady(CartesiaVoice):
 
     async def _arrives(self, message: Arrived) -> Arrived | None:
         saying = next((one for one in self._saying.values() if one.vendor == message.get("context_id")), None)
+        if saying is None and message.get("context_id") in self._saying:
+            return None  # about a name that it had before
         if saying is None or message.get("type") == "error":
             return await super()._arrives(message)
         saying.news_at = time.monotonic()
+        if message.get("type") == "done" and any(not sentence.begun for sentence in saying.left):
+            logger.warning(f"{self}: the vendor has done without saying all of it")
+            await self._fell(saying, AnswerLost("nothing was said", category=ErrorCategory.SERVER))
+            return None
         self._count(saying, message)
         if message.get("type") == "timestamps" and saying.before:
             times = message["word_timestamps"]
@@ -290,19 +302,24 @@ class CartesiaSteady(CartesiaVoice):
             return
         momentary = category in (ErrorCategory.SERVER, ErrorCategory.RATE_LIMIT)
         for saying in failed:
-            if momentary and saying.again <= _SAID_AGAIN:
-                saying.again += 1
-                saying.news_at = time.monotonic() + _MOMENT_SECS
-                self.create_task(self._say_again_soon(saying), "says_again")
-            else:
-                await self._end(saying, lost=True)
-                error = AnswerLost(words_of(message), category=category, vendor_answers=True)
-                await self.push_error_frame(error)
+            lost = AnswerLost(words_of(message), category=category, vendor_answers=not momentary)
+            if not await self._fell(saying, lost, again=momentary):
                 return
         if not failed and about is not None and self.audio_context_available(about):
             self._lost.add(about)
             await self.remove_audio_context(about)
         await super()._take_error(message)
+
+    async def _fell(self, saying: Saying, lost: AnswerLost, *, again: bool = True) -> bool:
+        """The vendor let it fall. Returns whether it is asked for again; if not, `lost` is told."""
+        if not again or saying.again > _SAID_AGAIN:
+            await self._end(saying, lost=True)
+            await self.push_error_frame(lost)
+            return False
+        saying.again, saying.waits, saying.vendor = saying.again + 1, True, str(uuid.uuid4())
+        saying.news_at = time.monotonic() + _MOMENT_SECS
+        self.create_task(self._say_again_soon(saying), "says_again")
+        return True
 
     async def _say_again_soon(self, saying: Saying) -> None:
         await asyncio.sleep(_MOMENT_SECS)
@@ -312,6 +329,7 @@ class CartesiaSteady(CartesiaVoice):
     async def _say_again(self, saying: Saying) -> None:
         """Ask for what was not heard of it, under another name: the vendor has forgotten, or is done with, the last one."""
         saying.vendor, saying.before, saying.news_at = str(uuid.uuid4()), saying.heard, time.monotonic()
+        saying.waits = False
         if any(sentence.begun for sentence in saying.left):
             saying.cut = True
             saying.left = deque(sentence for sentence in saying.left if not sentence.begun)

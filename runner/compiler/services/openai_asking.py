@@ -207,7 +207,9 @@ def _named(error: Exception, limit: float, *, begun: bool) -> Exception:
     if isinstance(error, TimeoutError | APITimeoutError):
         when = " in the middle of its answer" if begun else ""
         return NoAnswer(f"said nothing{' more' if begun else ''} for {limit:g} s{when} (llm.timeout)")
-    if isinstance(error, NoAnswer | APIError):
+    if isinstance(error, NoAnswer) or (
+        isinstance(error, APIError) and not (begun and isinstance(error, APIConnectionError))
+    ):
         return error
     if begun:
         return NoAnswer("broke off in the middle of its answer")
