@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,6 +220,28 @@ async def test_call_that_nobody_takes_ends_with_the_reason(
         assert taken.failure == reason, "the command ends with exit code 1"
         await until(lambda: not it.daily.rooms)
         assert it.building.client.loudness == 0
+
+
+async def test_call_that_rings_and_rings_is_given_up(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rooms(ports, monkeypatch) as it:
+        written = it.agent.definition
+        it.agent.definition = replace(written, daily=replace(written.daily, wait_for_caller=0.5))
+        taken = await called(it)
+        await until(lambda: bool(it.reasons))
+        assert it.reasons == ["+15550002222 did not answer within 0.5 s (daily.wait_for_caller)"]
+        assert taken.failure
+
+
+async def test_call_that_the_person_stops_is_no_failure(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rooms(ports, monkeypatch) as it:
+        taken = await called(it)
+        await it.switchboard.close("runner was stopped")
+        assert not taken.failure
+        await until(lambda: not it.daily.rooms)
 
 
 async def test_start_calls_only_whom_the_file_allows(

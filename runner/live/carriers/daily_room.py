@@ -29,6 +29,8 @@ _PATIENCE_SECS = 10.0
 _GIVE_UP_SECS = 30.0
 """How long it may take at all."""
 
+_AFTER_OUR_OWN_SECS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class DialIn:
@@ -87,6 +89,10 @@ class RoomCall:
     def listen(self, transport: RoomTransport, tell: Callable[[str], None] = lambda _: None) -> None:
         """Follow what happens in the room from now on. tell: takes a line for the person who runs this."""
         self._spawn(self.over())
+        if self._dial_out:
+            seconds, number = self.call.conversation.agent.daily.wait_for_caller, self._dial_out.to
+            why = f"{number} did not answer within {seconds:g} s (daily.wait_for_caller)"
+            self._after("answer", seconds, lambda: self._fail(why))
         self._after("patience", _PATIENCE_SECS, lambda: tell(_slow(_PATIENCE_SECS)))
         self._after("joining", _GIVE_UP_SECS, lambda: self._fail(f"Daily did not answer within {_GIVE_UP_SECS:.0f} s"))
 
@@ -117,6 +123,7 @@ class RoomCall:
         @transport.event_handler("on_dialout_answered")
         async def answered(*_: object) -> None:
             self._answered = True
+            self._stop("answer")
             await self.call.begin()
 
         @transport.event_handler("on_dialout_error")
@@ -161,8 +168,6 @@ class RoomCall:
         """Until the call is over; nothing more is waited for then."""
         await self.call.over()
         self._stop(*self._timers)
-        if not self.call.conversation.begun and self.by_telephone and not self.failure:
-            self.failure = "nobody was reached"
 
     def _alone(self) -> None:
         """Nobody is in the room any more: a browser may come back, as after a page was loaded again."""
@@ -256,7 +261,8 @@ async def take(
     taken = RoomCall(call, room, dial_in=dial_in, dial_out=dial_out)
     taken.listen(transport, tell)
     if awaited:
-        call.await_caller(wanted.wait_for_caller, "daily.wait_for_caller")
+        own = _AFTER_OUR_OWN_SECS if dial_out else 0.0  # whoever is called and does not answer is told by number
+        call.await_caller(wanted.wait_for_caller + own, "daily.wait_for_caller")
 
     async def clear() -> None:
         await taken.over()
