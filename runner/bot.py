@@ -26,6 +26,7 @@ from loguru import logger
 from runner.document.load import Loaded, agent_files, load
 from runner.environment import Environment
 from runner.events import AgentSaid, CallEnded, CallerSaid, CallStarted, Event, Trouble
+from runner.live.admission import NotAdmitted
 from runner.live.call import Call
 from runner.live.carriers import hosted
 from runner.live.reload import LiveAgent
@@ -52,7 +53,7 @@ async def bot(runner_args: RunnerArguments) -> None:
     A file with a mistake, a missing key or an agent that there is not is said in words on standard error, and the session ends.
     """
     try:
-        await hosted.look(runner_args)
+        stream = await hosted.look(runner_args)
         root, mode = _root(Environment()), _mode(Environment())
         environment = Environment([root])
         agent = await asyncio.to_thread(_agent, root, _asked_for(runner_args), environment)
@@ -61,8 +62,8 @@ async def bot(runner_args: RunnerArguments) -> None:
         switchboard = _switchboards.get((root, mode))
         if switchboard is None:
             switchboard = _switchboards[root, mode] = Switchboard(mode, environment, _log)
-        await hosted.answer(runner_args, agent, switchboard)
-    except (Mendable, hosted.NotCarried) as why:
+        await hosted.answer(runner_args, stream, agent, switchboard)
+    except (Mendable, NotAdmitted, hosted.NotCarried) as why:
         print(why, file=sys.stderr, flush=True)
         await hosted.turn_away(runner_args, _NO_CALL)
 

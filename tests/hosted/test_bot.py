@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx
 import pytest
+import websockets
 
 from tests.caller import Caller
 from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
@@ -109,7 +114,9 @@ async def test_session_that_names_no_agent_of_the_folder_is_turned_away_in_words
         async with WebRTCCaller(address, data=json.loads(data)) as caller:
             await asyncio.to_thread(running.wait_for, words, after=before)
             await asyncio.wait_for(caller.closed.wait(), 20)
-            assert [message["data"] for message in caller.of("error")] == [{"error": NO_CALL, "fatal": True}]
+            assert [message["data"] for message in caller.of("error")] == [
+                {"error": NO_CALL, "message": NO_CALL, "fatal": True}
+            ]
     assert "Traceback" not in running.output
 
 
@@ -141,6 +148,34 @@ def test_pipecat_eval_runs_an_agent_file(single: tuple[Running, int], vendors: V
         command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=90, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_entry_like_pipecat_clouds_answers_by_websocket_webrtc_and_telephone(
+    agents: Path, vendors: Vendors, tmp_path: Path
+) -> None:
+    (tmp_path / "bot.py").write_text("from runner.bot import bot\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**KEYS, "RUNNER_AGENT": str(agents), "PYTHONWARNINGS": "ignore", "PYTHONPATH": path}
+    port = free_port()
+    with Running(str(port), cwd=tmp_path, env=env, module="cloud_entry") as running:
+        running.wait_for("Uvicorn running on", seconds=60)
+        body = base64.b64encode(json.dumps({"agent": "sales"}).encode()).decode()
+        async with Caller(f"ws://127.0.0.1:{port}/ws?body={quote(body)}") as caller:
+            await caller.wait_for_agent_words("buy something")
+        async with WebRTCCaller(f"http://127.0.0.1:{port}/api/offer", data={"agent": "support"}) as caller:
+            await caller.wait_until(lambda: "this is Northwind" in caller.agent_text, "the greeting")
+        async with websockets.connect(f"ws://127.0.0.1:{port}/ws?body={quote(body)}", proxy=None) as phone:
+            await phone.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+            start = {"streamSid": "MZ1", "accountSid": "AC1", "callSid": "CA1", "tracks": ["inbound"]}
+            form = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+            opening = {"event": "start", "sequenceNumber": "1", "start": {**start, "mediaFormat": form}}
+            await phone.send(json.dumps({**opening, "streamSid": "MZ1"}))
+            media = json.loads(await asyncio.wait_for(phone.recv(), 20))
+            assert (media["event"], media["streamSid"]) == ("media", "MZ1")
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.post(f"http://127.0.0.1:{port}/bot", json={"agent": "sales"})).status_code == 200
+        running.wait_for("A session of the kind PipecatSessionArguments brings no caller.")
+        assert "Traceback" not in running.output
 
 
 async def test_websocket_client_of_the_development_runner_is_answered(

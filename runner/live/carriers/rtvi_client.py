@@ -10,6 +10,9 @@ import asyncio
 import contextlib
 from typing import Any
 
+from pipecat.processors.frameworks.rtvi import RTVIProcessor
+from pipecat.processors.frameworks.rtvi.models import ClientMessage
+
 from runner.live.call import Call
 
 CLIENT_READY_SECS = 3.0
@@ -30,6 +33,11 @@ def begin_when_ready(call: Call, transport: Any, *, nobody_came: float = NOBODY_
     @call.worker.rtvi.event_handler("on_client_ready")
     async def ready(*_: object) -> None:
         await call.begin()
+
+    @call.worker.rtvi.event_handler("on_client_message")
+    async def asked(rtvi: RTVIProcessor, message: ClientMessage) -> None:
+        # Otherwise the client waits for an answer until its patience ends.
+        await rtvi.send_error_response(message, f'This agent takes no messages of the type "{message.type}".')
 
     waiting: set[asyncio.Task[None]] = set()
 
