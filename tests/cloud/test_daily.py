@@ -279,7 +279,7 @@ async def test_session_of_somebody_elses_server_is_the_same_call(
         rest = DailyRest(DAILY_KEY, it.daily.url)
         one, other = await rest.make(Daily()), await rest.make(Daily())
         session = asyncio.create_task(
-            answer(DailyRunnerArguments(room_url=one.url, token=one.agent_token), it.agent, it.switchboard)
+            answer(DailyRunnerArguments(room_url=one.url, token=one.agent_token), None, it.agent, it.switchboard)
         )
         await until(lambda: it.building.clients and it.building.client.inside)
         it.building.client.comes("jane")
@@ -287,7 +287,7 @@ async def test_session_of_somebody_elses_server_is_the_same_call(
         it.building.client.goes("jane")
         await asyncio.wait_for(session, 8)
         wrong = DailyRunnerArguments(room_url=one.url, token=other.agent_token)
-        await asyncio.wait_for(answer(wrong, it.agent, it.switchboard), 8)
+        await asyncio.wait_for(answer(wrong, None, it.agent, it.switchboard), 8)
         assert it.reasons == [
             "the last participant left",
             "Daily did not let the agent in: the token is for another room",
