@@ -80,7 +80,7 @@ async def test_model_and_voice_that_are_not_there_are_found_too(
         'llm.model "gpt-4o-imaginary" is not there for this OPENAI_API_KEY. '
         "OpenAI says: \"The model 'gpt-4o-imaginary' does not exist\" (404)."
     )
-    assert vendors.voice.voices_asked[-2:] == ["79a125e8-cd45-4c13-8a67-188112f4dd22", "gone"]
+    assert set(vendors.voice.voices_asked[-2:]) == {"79a125e8-cd45-4c13-8a67-188112f4dd22", "gone"}
     with pytest.raises(KeyRefused, match=r'stages\.only\.tts\.voice "gone" is not there'):
         stop_at_wrong(found.values())
 

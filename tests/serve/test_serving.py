@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from runner.events import AgentSaid, CallEnded, CallerSaid, CallStarted, StageEntered, Trouble, TurnLatency
+from runner.live.access import Access, TokenTooShort
 from runner.live.call_log import CallLog
 from runner.live.serving import default_limit
 from runner.starting import PIPECAT, wrong_pipecat
@@ -73,12 +74,13 @@ def test_what_is_missing_or_wrong_is_said(
     assert says in stopped.stderr
 
 
-def test_token_that_can_be_guessed_is_refused(tmp_path: Path, ports: Ports) -> None:
-    (tmp_path / "shop.yaml").write_text(AGENT)
-    command = ("shop.yaml", "--port", "0", "--no-browser", *ports.arguments)
-    stopped = run(*command, cwd=tmp_path, env={**KEYS, "RUNNER_TOKEN": "secret"})
-    assert stopped.returncode == 1
-    assert stopped.stderr.splitlines()[-1] == "RUNNER_TOKEN is shorter than 16 characters and could be guessed."
+def test_token_that_can_be_guessed_is_refused() -> None:
+    for host in ("127.0.0.1", "0.0.0.0"):
+        access = Access.for_host(host)
+        with pytest.raises(TokenTooShort, match="RUNNER_TOKEN is shorter than 16 characters and could be guessed"):
+            access.with_token("secret")
+        assert access.with_token(TOKEN).token == TOKEN
+        assert access.with_token(None) == access
 
 
 @pytest.mark.parametrize(("found", "fits"), [("0.0.85", False), ("1.13.9", False), ("1.15.0", False), ("1.14.7", True)])
