@@ -43,10 +43,12 @@ DOWN, UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM
 
 @dataclass
 class TookOverFrame(ErrorFrame):
-    """Another service goes on. who: which, for people. failure: why, None when the one before it in the list works again."""
+    """Another service goes on. who: which, for people. failure: why, None when the one before it in the list works again;
+    `whose`: the one that failed."""
 
     who: str = ""
     failure: ErrorFrame | None = None
+    whose: Provider | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -223,9 +225,8 @@ class Relay(BasePipeline):
 
     async def _go_over(self, then: Member, error: ErrorFrame | None) -> None:
         before, self.at_work = self.at_work, then
-        service = before.service
-        told = TookOverFrame(error=error.error if error else "", who=then.who, failure=error)
-        told.processor, told.category = service, ErrorCategory.APPLICATION
+        told = TookOverFrame(error=error.error if error else f"{then.who} works again", who=then.who, failure=error)
+        told.whose, told.processor, told.category = before.provider, self, ErrorCategory.APPLICATION
         if then.service is None:
             await self._wake(then)
         elif not then.service.is_usable:
@@ -314,7 +315,7 @@ class Relay(BasePipeline):
             await self.push_frame(frame)
 
     async def _comes_up(self, member: Member, frame: Frame, _: FrameDirection) -> None:
-        if isinstance(frame, ErrorFrame):
+        if isinstance(frame, ErrorFrame) and frame.processor is member.service:
             await self._erred(member, frame)
         elif member is self.at_work or self.passes(frame):
             await self.made_up(frame)

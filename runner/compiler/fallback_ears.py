@@ -159,7 +159,7 @@ class Ears(Relay):
             if isinstance(member.service, AssemblyAIEars) and member.service.hears:
                 return
         if self.at_work is member and self.successor is not None:
-            await self.fail(member, error)
+            await self.fail(member, ErrorFrame(error.error, category=error.category, processor=member.service))
 
     async def wakes(self, member: Member) -> bool:
         if not await super().wakes(member):

@@ -32,6 +32,7 @@ from pipecat.utils.errors import ErrorCategory
 from runner.compiler.fallback import Member, Relay
 from runner.compiler.sentences import Sentences
 from runner.compiler.services.looking_ahead import without_ahead
+from runner.compiler.services.openai_asking import NoAnswer
 
 FIRST_SECS, GAP_SECS = 1.2, 3.0
 """How long a model may say nothing before its answer begins, and within it, while another one could take over."""
@@ -158,7 +159,9 @@ class Models(Relay):
                 continue
             member = self.at_work
             words = f"said nothing{' more' if began else ''} for {secs:g} s"
-            error = ErrorFrame(words, category=ErrorCategory.CONNECTIVITY, processor=member.service)
+            error = ErrorFrame(
+                words, exception=NoAnswer(words), category=ErrorCategory.SERVER, processor=member.service
+            )
             await self.fail(member, error)
             if member.source and member is not self.at_work:
                 await member.source.queue_frame(InterruptionFrame())

@@ -188,7 +188,7 @@ class Voices(Relay):
             if not self._owes or self.successor is None or time.monotonic() - self._news_at < secs:
                 continue
             words = f"no sound came for {secs:g} s"
-            error = ErrorFrame(words, category=ErrorCategory.CONNECTIVITY, processor=self.service)
+            error = ErrorFrame(words, category=ErrorCategory.UNKNOWN, processor=self.service)
             await self.fail(self.at_work, error)
 
     @property

@@ -1,0 +1,128 @@
+"""The recogniser fails, and another one that the file names hears on: every sentence of the caller is written down once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from runner.compiler import fallback, fallback_ears
+from runner.events import CallerSaid
+from tests.cloud.vendors import KEYS
+from tests.emulators import AssemblyAIEmulator, OpenAIEmulator, sound, until
+from tests.emulators.hearing import Timeline
+from tests.faults.faulty_call import FaultyCall, faulty_call
+from tests.faults.test_ear_faults import FIRST, SECOND, _counted, _say
+
+FILE = """turns: {smart_turn: false, speech_timeout: 0.4}
+stt:
+  min_turn_silence: 400
+  fallback:
+    - endpoint: %s
+      model: universal-3-6-pro
+"""
+
+
+@pytest.fixture(autouse=True)
+def _short_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "SECONDS_A_CHARACTER", 0.01)
+
+
+def written(call: FaultyCall) -> list[str]:
+    return [event.text for event in call.events if isinstance(event, CallerSaid)]
+
+
+@asynccontextmanager
+async def heard_by_two(
+    folder: Path, before: Callable[[AssemblyAIEmulator], object] = lambda _: None
+) -> AsyncGenerator[tuple[FaultyCall, AssemblyAIEmulator]]:
+    """A call whose first ear is broken by `before`, and its second ear."""
+    ears = AssemblyAIEmulator(key=KEYS["ASSEMBLYAI_API_KEY"])
+    mind = OpenAIEmulator(key=KEYS["OPENAI_API_KEY"], answer=_counted)
+    async with AssemblyAIEmulator(key=KEYS["ASSEMBLYAI_API_KEY"]) as other:
+        ears.timeline = other.timeline = Timeline([], [])
+        ears.final_delay = other.final_delay = 0.3
+        before(ears)
+        async with faulty_call(folder, FILE % other.url, ears=ears, mind=mind, lines=False) as call:
+            yield call, other
+
+
+async def both_sentences(call: FaultyCall) -> None:
+    await until(lambda: "one thing" in " ".join(call.said) or call.reason, 25)
+    await _say(call, SECOND, 1001)
+    await until(lambda: "two things" in " ".join(call.said) or call.reason, 25)
+    assert call.reason is None
+    assert " ".join(written(call)) == f"{FIRST} {SECOND}"
+    assert call.said == ["You said one thing.", "You said two things."]
+
+
+REFUSED: dict[str, Callable[[AssemblyAIEmulator], object]] = {
+    "wrong key": lambda ears: ears.refuse_handshakes(401, None),
+    "out of order": lambda ears: ears.refuse_handshakes(503, None),
+    "too many sessions": lambda ears: ears.refuse_sessions(
+        1008, "Unauthorized Connection: Too many concurrent sessions", None
+    ),
+}
+
+
+@pytest.mark.parametrize("before", REFUSED.values(), ids=REFUSED)
+async def test_call_whose_first_ear_is_refused_is_heard_by_the_next(
+    before: Callable[[AssemblyAIEmulator], object], tmp_path: Path
+) -> None:
+    async with heard_by_two(tmp_path, before) as (call, other):
+        await _say(call, FIRST, 1)
+        await both_sentences(call)
+        assert len(other.sessions) == 1
+        assert other.session.configuration.model == "universal-3-6-pro"
+        assert any("universal-3-6-pro) goes on." in line for line in call.problems)
+
+
+async def away(ears: AssemblyAIEmulator) -> None:
+    await ears.refuse_connections()
+    ears.session.drop()
+
+
+async def cancelled(ears: AssemblyAIEmulator) -> None:
+    ears.refuse_handshakes(503, None)
+    ears.session.fail()
+
+
+@pytest.mark.parametrize("breaks", [away, cancelled], ids=lambda act: act.__name__)
+@pytest.mark.parametrize("after", [0.9, 5.0], ids=["mid-word", "before the words came"])
+async def test_sentence_in_which_the_first_ear_breaks_is_heard_whole_by_the_next(
+    breaks: Callable[[AssemblyAIEmulator], Awaitable[None]], after: float, tmp_path: Path
+) -> None:
+    async with heard_by_two(tmp_path) as (call, other):
+        await until(lambda: call.ears.sessions and call.ears.session.sent, 20)
+        call.ears.final_delay = 2.0
+        speaking = asyncio.create_task(_say(call, FIRST, 1))
+        await asyncio.wait([speaking], timeout=after)
+        assert speaking.done() == (after > 4)
+        await breaks(call.ears)
+        await speaking
+        await both_sentences(call)
+        assert len(other.sessions) == 1
+
+
+async def test_first_ear_hears_again_after_its_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fallback, "REST_SECS", 0.5)
+    monkeypatch.setattr(fallback, "_SETTLES_SECS", 0.3)
+    monkeypatch.setattr(fallback_ears, "_QUIET_SECS", 0.3)
+    async with heard_by_two(tmp_path, lambda ears: ears.refuse_handshakes(503, None)) as (call, other):
+        await until(lambda: any("goes on." in line for line in call.problems), 15)
+        call.ears._refused_handshakes.clear()
+        await _say(call, FIRST, 1)
+        await until(lambda: any("is at work again" in line for line in call.problems), 15)
+        await both_sentences(call)
+        assert other.session.finals == [FIRST]
+        assert call.ears.session.finals == [SECOND]
+
+
+async def test_both_ears_dead_is_a_call_that_says_goodbye(tmp_path: Path) -> None:
+    async with heard_by_two(tmp_path, lambda ears: ears.refuse_handshakes(401, None)) as (call, other):
+        other.refuse_handshakes(401, None)
+        await call.until_over(20)
+        assert (call.reason or "").startswith("the agent cannot hear any more")
