@@ -240,6 +240,7 @@ class PhoneCall:
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list, init=False)
     sound: list[tuple[float, Samples]] = field(default_factory=list, init=False)
     close_code: int | None = field(default=None, init=False)
+    sent_seconds: float = field(default=0.0, init=False)
 
     async def __aenter__(self) -> Self:
         self._waiting: asyncio.Queue[_Sentence] = asyncio.Queue()
@@ -335,6 +336,7 @@ class PhoneCall:
                     sentence.done.set_result(None)
                     sentence = None
             await self.send(self.carrier.media(self.carrier.encode(samples)))
+            self.sent_seconds += FRAME / RATE
             at += FRAME / RATE
             await asyncio.sleep(max(0.0, at - time.monotonic()))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,18 +37,16 @@ async def test_call_is_8_kilohertz_from_end_to_end(name: str, ports: Ports, vend
     async with exchange(ports, LINE) as it, PhoneCall(it.socket("/ws/line"), CARRIERS[name]()) as phone:
         await phone.wait_until(lambda: it.of(AgentSaid), "greeting")
         vendors.ears.script(["I have a question."])
-        began = time.monotonic()
         await phone.say("I have a question.")
         await phone.wait_until(lambda: len(it.of(AgentSaid)) > 1, "answer")
         await phone.press("4711#")
         await phone.wait_until(lambda: len(it.of(AgentSaid)) > 2, "answer to the keys")
-        heard, lasted = vendors.ears.session.audio_seconds, time.monotonic() - vendors.ears.session.opened_at
+        heard, sent = vendors.ears.session.audio_seconds, phone.sent_seconds
         await phone.hang_up()
         await until(lambda: it.of(CallEnded), 5)
-        assert began < time.monotonic()
 
     assert vendors.ears.session.query["sample_rate"] == "8000"
-    assert heard == pytest.approx(lasted, abs=1.5), "as long as the call, neither stretched nor cut"
+    assert heard == pytest.approx(sent, abs=2), "neither stretched nor cut"
     assert {
         m.body["output_format"]["sample_rate"] for m in vendors.voice.session.received if "output_format" in m.body
     } == {8000}
