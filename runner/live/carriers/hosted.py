@@ -15,8 +15,6 @@ from typing import Any, cast
 from fastapi import WebSocket
 from fastapi.websockets import WebSocketState
 from loguru import logger
-from pipecat.evals.serializer import parse_eval_connect
-from pipecat.evals.transport import EvalTransportParams
 from pipecat.frames.frames import OutputTransportMessageFrame
 from pipecat.processors.frameworks.rtvi.models import Error, ErrorData
 from pipecat.runner import utils as pipecat_runner
@@ -33,8 +31,8 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from runner.live.call import Call
 from runner.live.carriers.client_sound import ClientSerializer
+from runner.live.carriers.phone_call import take_stream
 from runner.live.carriers.phone_streams import NoPhone, PhoneStream, opening
-from runner.live.carriers.phones import take_stream
 from runner.live.carriers.rtvi_client import begin_when_ready, end_when_gone
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
@@ -146,7 +144,7 @@ async def _transport(session: RunnerArguments) -> tuple[BaseTransport, str]:
         "websocket": lambda: FastAPIWebsocketParams(
             audio_in_enabled=True, audio_out_enabled=True, serializer=ClientSerializer(), allowed_origins=[]
         ),
-        "eval": lambda: EvalTransportParams(audio_in_enabled=True, audio_out_enabled=True),
+        "eval": _eval_params,
     }
     if isinstance(session, WebSocketRunnerArguments):
         kind = session.transport_type or ""
@@ -192,6 +190,17 @@ async def _first_message(socket: WebSocket) -> dict[str, Any]:
 
 
 def _is_eval(text: str | None) -> bool:
+    """Whether a message is the first one of `pipecat eval`. What knows it is imported for a message that may be it."""
     with contextlib.suppress(ValueError):
-        return parse_eval_connect(json.loads(text or "")) is not None
+        message = json.loads(text or "")
+        if isinstance(message, dict) and cast("dict[str, Any]", message).get("type") == "client-message":
+            from pipecat.evals.serializer import parse_eval_connect
+
+            return parse_eval_connect(message) is not None
     return False
+
+
+def _eval_params() -> TransportParams:
+    from pipecat.evals.transport import EvalTransportParams
+
+    return EvalTransportParams(audio_in_enabled=True, audio_out_enabled=True)

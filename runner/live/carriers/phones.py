@@ -5,31 +5,24 @@ Comes in: carriers' requests. Goes out: calls to the switchboard. Everything run
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote
 
 from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
 from fastapi.responses import JSONResponse
 from loguru import logger
-from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 
-from runner.catalog import CALLED, CALLER
 from runner.live.access import Access
 from runner.live.admission import Admission, NotAdmitted
 from runner.live.call import Call
 from runner.live.carriers.phone_answers import busy, connect, whose_webhook
+from runner.live.carriers.phone_call import take_stream
 from runner.live.carriers.phone_proofs import Asked, PhoneDoor
 from runner.live.carriers.phone_streams import (
-    Happenings,
     NoPhone,
-    PhoneSerializer,
     PhoneStream,
     opening,
-    serializer_for,
 )
-from runner.live.line import Line
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
 
@@ -37,9 +30,6 @@ _BODY_BYTES = 65_536
 
 _POLICY = 1008
 """The websocket close code for who is none of ours (RFC 6455)."""
-
-_EXOTEL_10MS_CHUNKS = 20
-"""Exotel plays sound in pieces of 3200 bytes at least (its Voicebot applet's documentation), 200 ms of 8 kHz."""
 
 
 def phone_routes(
@@ -130,52 +120,13 @@ def phone_routes(
         await call.over()
 
     async def _take(socket: WebSocket, stream: PhoneStream, agent: LiveAgent, admission: Admission) -> Call:
-        inner, cannot_hang_up = serializer_for(stream, values())
-        serializer = PhoneSerializer(inner, stream, socket)
-        transport = FastAPIWebsocketTransport(
-            websocket=socket,
-            params=FastAPIWebsocketParams(
-                audio_in_enabled=True,
-                audio_out_enabled=True,
-                audio_out_10ms_chunks=_EXOTEL_10MS_CHUNKS if stream.carrier == "exotel" else 4,
-                audio_out_end_silence_secs=0,  # sent in one piece and not waited for; the serializer waits instead
-                serializer=serializer,
-                allowed_origins=[],
-            ),
-        )
-        line = Line(stream.rate, {CALLER: stream.caller, CALLED: stream.called})
-        call = await switchboard.place(agent, transport, stream.name, admission=admission, line=line)
-        _follow(call, transport, serializer)
+        call, cannot_hang_up = await take_stream(socket, stream, agent, switchboard, values(), admission=admission)
         if cannot_hang_up and stream.carrier not in told:
             told.add(stream.carrier)
             call.tell_trouble(cannot_hang_up)
         return call
 
     return router
-
-
-def _follow(call: Call, transport: FastAPIWebsocketTransport, serializer: PhoneSerializer) -> None:
-    """Begin when the line is open, end when the caller hangs up."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    def start(work: Coroutine[Any, Any, None]) -> None:
-        # Not awaited where it happens: Pipecat 1.14 ends a transport only when its handlers have ended.
-        task = asyncio.create_task(work)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    def stopped(reason: str) -> None:
-        start(call.cancel(f"the caller hung up ({reason})" if reason else "the caller hung up"))
-
-    serializer.happenings = Happenings(stopped, call.tell_trouble)
-
-    @transport.event_handler("on_client_connected")
-    async def connected(*_: object) -> None:
-        start(call.begin())
-
-    @transport.event_handler("on_client_disconnected")
-    async def gone(*_: object) -> None:
-        start(call.cancel("the caller hung up"))
 
 
 async def _asked(request: Request) -> Asked:
