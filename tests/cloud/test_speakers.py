@@ -1,4 +1,4 @@
-"""Several people on one line: who spoke is in the transcript, in what the model reads, and corrected when the ear thinks again."""
+"""Several people on one line: who spoke is in the account, in what the model reads, and corrected when the ear thinks again."""
 
 from __future__ import annotations
 
