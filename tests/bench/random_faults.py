@@ -1,7 +1,7 @@
 """Twelve audio minutes of dialogue while the ear's vendor breaks in every way that it has: is every sentence of the caller
 written down once?
 
-Run: python -m tests.bench.random_faults [--calls 6] [--minutes 2] [--seed 5]
+Run: python -m tests.bench.random_faults [--calls 4] [--minutes 3] [--seed 5]
 
 Each call is an ear with its own emulated vendor, real speech in real time whose every 10 ms are numbered, and Pipecat's own
 turn taking behind the ear; a fault comes every two to six seconds. One line for each call: faults, sessions, how long after its
@@ -20,8 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from pipecat.audio.vad.silero import SileroVADAnalyzer
-from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
@@ -31,6 +29,7 @@ from tests.emulators import AssemblyAIEmulator, until
 from tests.emulators.assemblyai import AssemblyAISession
 from tests.emulators.hearing import Timeline
 from tests.emulators.line import Line, line
+from tests.emulators.loudness import Loudness
 from tests.speech import Samples, silence, speak
 
 SENTENCES = (
@@ -220,15 +219,13 @@ async def _follow(caller: Line, ends: list[int], outcome: Outcome) -> None:
 def _turns_by_silence() -> LLMUserAggregatorParams:
     """Smart Turn's opinion of these sentences is another matter."""
     by_silence = UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.6)])
-    return LLMUserAggregatorParams(
-        vad_analyzer=SileroVADAnalyzer(params=VADParams(start_secs=0.13)), user_turn_strategies=by_silence
-    )
+    return LLMUserAggregatorParams(vad_analyzer=Loudness(), user_turn_strategies=by_silence)
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=6)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--calls", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=5)
     given = parser.parse_args()
     outcomes = await asyncio.gather(*(call(given.seed + n, 60 * given.minutes) for n in range(given.calls)))

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipecat.audio.vad.vad_analyzer import VADAnalyzer
 
 from runner.compiler import turn_taking
 from runner.definition import OnTrouble
@@ -26,6 +25,7 @@ from tests.cloud.vendors import KEYS
 from tests.emulators import AssemblyAIEmulator, OpenAIEmulator, sound, until
 from tests.emulators.assemblyai import AssemblyAISession
 from tests.emulators.hearing import Timeline
+from tests.emulators.loudness import Loudness
 from tests.emulators.numbered import numbered
 from tests.faults.faulty_call import FaultyCall, faulty_call
 from tests.speech import speak
@@ -170,16 +170,6 @@ async def table(rows: list[Row], moment: str, folder: Path) -> None:
     outcomes = await asyncio.gather(*(played(row, folder, moment, building) for row in rows))
     print("\n".join(map(str, outcomes)))
     assert not [str(outcome) for outcome in outcomes if outcome.wrong]
-
-
-class Loudness(VADAnalyzer):
-    """A light voice detection, so that many calls fit into one process."""
-
-    def num_frames_required(self) -> int:
-        return self.sample_rate // 50
-
-    def voice_confidence(self, buffer: bytes) -> float:
-        return float(np.abs(np.frombuffer(buffer, "<i2").astype(int)).max() > 500)
 
 
 @pytest.fixture(autouse=True)

@@ -324,7 +324,7 @@ class AssemblyAIEars(TellsSpeakers):
         self._connected = True
         if old is None:
             await self._call_event_handler("on_connected")
-        elif self._turn_proposed:
+        if self._turn_proposed:
             await self._end_turn_in_silence(new)
 
     async def last_revisions(self) -> None:

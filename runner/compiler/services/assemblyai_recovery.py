@@ -29,6 +29,8 @@ VERDICT_SECS = 1.5
 STUCK = 2
 """So many sessions in a row that hear the caller and say nothing: the vendor does not hear."""
 
+_LOOK_SECS = 0.1
+
 _OWED_SECS = 0.4
 """With less voice than this no words are waited for: a cough."""
 
@@ -63,6 +65,7 @@ class Recovery:
         self._too_fast = False
         self._force_on_return = False
         self._open = False
+        self._looked_at = time.monotonic()
 
     def _go_over(self, new: Session, *, due: bool = False) -> None:
         """From here on the caller is heard by `new`. due: it owes the words for what the caller has said already."""
@@ -230,7 +233,10 @@ class Recovery:
 
     def _look(self) -> None:
         """Every tenth of a second: whether words are missing."""
-        self._after("look", 0.1, self._look)
+        now = time.monotonic()
+        self._silence.excuse(now - self._looked_at - _LOOK_SECS)
+        self._looked_at = now
+        self._after("look", _LOOK_SECS, self._look)
         session = self.current
         if not session or not session.is_open or self._opening:
             return
@@ -252,9 +258,12 @@ class Recovery:
         try:
             session.expect_words()
             session.finish()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(VERDICT_SECS):
-                    await session.over.wait()
+            for _ in range(round(VERDICT_SECS / _LOOK_SECS)):  # a machine that stands still counts as one look
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECS):
+                        await session.over.wait()
+                if session.over.is_set():
+                    break
             if session.terminated and session.finished_turns == finished:
                 self._silence.was_a_false_alarm()
             elif not session.terminated:

@@ -241,6 +241,8 @@ class Sessions(Recovery):
         for name in ("late", "stable"):
             self._cancel(name)
         self._after("stable", STABLE_SECS, lambda: self._is_stable(new))
+        if new.over.is_set():  # it ended while nobody had it for the current one
+            self._listening.said(new, None)
 
     def _renew_later(self, session: Session) -> None:
         lasts = session.expires_at - session.began_at

@@ -26,6 +26,7 @@ IN_SPEECH_SECS = 6.0
 
 FALSE_ALARMS_COUNT_FOR = 120.0
 _LONGEST_SECS = 32.0
+_STANDS_STILL_SECS = 0.2
 
 
 class Silence:
@@ -69,6 +70,12 @@ class Silence:
         self._due_since = None if finished or speaking or self._due_since is None else now
         if self._speaks_since is not None:
             self._speaks_since = now
+
+    def excuse(self, late: float) -> None:
+        """This machine stood still for so many seconds: the vendor is not to blame for them."""
+        if late > _STANDS_STILL_SECS:
+            self._due_since = None if self._due_since is None else self._due_since + late
+            self._speaks_since = None if self._speaks_since is None else self._speaks_since + late
 
     def begins_anew(self, *, due: bool) -> None:
         """Another session hears the caller now. due: it has heard again what the one before owed words for."""
