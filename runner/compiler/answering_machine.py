@@ -1,8 +1,8 @@
 """A call that the agent makes may reach an answering machine.
 
 Comes in: what is heard after somebody, or something, has answered. Goes out: the verdict, once: a person, or a machine whose
-greeting is over. Until then nothing is said and no turn begins, so that nobody talks over a machine's greeting, and a person's
-"Hello?" is answered by the greeting of the agent file and not by two things at once.
+greeting is over. Until then nothing is said and nothing is answered, so that nobody talks over a machine's greeting, and a
+person's "Hello?" is answered by the greeting of the agent file and not by two things at once.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from pipecat.classifiers.llm.classifier import LLMClassifier
 from pipecat.extensions.voicemail.voicemail_detector import VoicemailDetector
-from pipecat.frames.frames import Frame, InterimTranscriptionFrame, TranscriptionFrame
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.frames.frames import Frame, LLMContextFrame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import LLMService
 
 _QUIET_SECS = 4.0
@@ -22,39 +22,36 @@ _QUIET_SECS = 4.0
 
 
 class AnsweringMachine(VoicemailDetector):
-    """Pipecat 1.14's detector, which here holds words back instead of sound.
+    """Pipecat 1.14's detector, which stands before the caller's side of the context. `patience` stands after it.
 
-    llm:     the model of the call, asked whether what was heard is a person.
-    person:  awaited when a person has answered. opens: whether the agent speaks first then; otherwise what was heard so far
-             becomes the caller's first turn.
-    machine: awaited when the greeting of a machine is over and it records.
+    llm: the model of the call, asked whether what was heard is a person.
     """
 
-    def __init__(
-        self,
-        llm: LLMService[Any],
-        *,
-        person: Callable[[], Awaitable[None]],
-        machine: Callable[[], Awaitable[None]],
-        opens: Callable[[], bool],
-    ) -> None:
+    def __init__(self, llm: LLMService[Any]) -> None:
         super().__init__(classifier=LLMClassifier(llm=llm))
-        self._opens = opens
-        self._held: list[Frame] = []
-        self._holds: Frame | None = None
+        self.patience = _Patience(self)
         self._quiet: asyncio.TimerHandle | None = None
+
+    def listen(self, *, person: Callable[[], Awaitable[bool]], machine: Callable[[], Awaitable[None]]) -> None:
+        """Say who answered.
+
+        person:  awaited when a person has; returns whether the agent speaks first. If it does not, what was said is answered.
+        machine: awaited when the greeting of a machine is over and it records.
+        """
 
         @self.event_handler("on_conversation_detected")
         async def is_person(*_: object) -> None:
-            await person()
-            held, self._held = self._held, []
-            if not self._opens():
-                for frame in held:
-                    await self.push_frame(frame)
+            opens = await person()
+            await self.patience.go_on(answer=not opens)
 
         @self.event_handler("on_voicemail_detected")
         async def is_machine(*_: object) -> None:
             await machine()
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is known that a person answered."""
+        return self._decision == "conversation"
 
     @property
     def is_decided(self) -> bool:
@@ -66,19 +63,6 @@ class AnsweringMachine(VoicemailDetector):
         if self._quiet is None and not self.is_decided:
             self._quiet = asyncio.get_running_loop().call_later(_QUIET_SECS, self._nothing_heard)
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        words = isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame)
-        self._holds = frame if words and not self.is_decided else None
-        await super().process_frame(frame, direction)
-
-    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
-        if frame is self._holds:
-            self._holds = None
-            if isinstance(frame, TranscriptionFrame):
-                self._held.append(frame)
-            return
-        await super().push_frame(frame, direction)
-
     async def cleanup(self) -> None:
         if self._quiet:
             self._quiet.cancel()
@@ -88,3 +72,27 @@ class AnsweringMachine(VoicemailDetector):
         # Private in Pipecat 1.14, which would wait for a first word for ever.
         if not self.is_decided and not self._transcript and not self._user_speaking:
             self.create_task(self._decide("conversation"))
+
+
+class _Patience(FrameProcessor):
+    """Keeps the caller's finished turns from the model until it is known who answered."""
+
+    def __init__(self, machine: AnsweringMachine) -> None:
+        super().__init__()
+        self._machine = machine
+        self._waits: LLMContextFrame | None = None
+        self._goes_on = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM and not self._goes_on:
+            self._waits = frame
+        else:
+            await self.push_frame(frame, direction)
+
+    async def go_on(self, *, answer: bool) -> None:
+        """A person answered. answer: what was said so far is to be answered."""
+        self._goes_on = True
+        waits, self._waits = self._waits, None
+        if waits and answer:
+            await self.push_frame(waits)

@@ -26,6 +26,7 @@ from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 
 from runner.catalog import PARTS, PROVIDERS, Part, Provider
 from runner.compiler import services
+from runner.compiler.answering_machine import AnsweringMachine
 from runner.compiler.authorship import Authorship, Made
 from runner.compiler.caller import CallerTurns
 from runner.compiler.callers import Callers
@@ -76,6 +77,7 @@ class Compiled:
     turns: TurnTaking | None
     caller: CallerTurns
     callers: Callers
+    machine: AnsweringMachine | None
     reason: str = "the caller hung up"
     ending: bool = False
 
@@ -170,12 +172,14 @@ def compile_call(
     writer: Writer | None = None,
     observers: Sequence[BaseObserver] = (),
     sample_rates: tuple[int, int] = (16000, 24000),
+    placed: bool = False,
 ) -> Compiled:
     """Build the pipeline of one call and attach the conversation to it.
 
     keys: variable name -> key, for every service that is not local.
     writer: given for a typed call; there is no recogniser, no synthesis and no turn taking then.
     sample_rates: what comes in and goes out, Hz.
+    placed: the agent makes this call, so that an answering machine may take it.
     """
     now = conversation.now
     context = LLMContext()
@@ -183,6 +187,7 @@ def compile_call(
     authorship = Authorship(lambda: Made(conversation.version, conversation.now.stage))
     callers = Callers(conversation, context)
     caller = CallerTurns(conversation, callers, authorship)
+    machine = None
     if writer:
         stt = tts = turns = None
         pair = LLMContextAggregatorPair(
@@ -196,6 +201,9 @@ def compile_call(
         pair = LLMContextAggregatorPair(context, user_params=turns.params())
         turns.attach(pair.user())
         steps = [carrier.input(), stt, pair.user(), caller, llm, tts, carrier.output(), pair.assistant()]
+        if placed and conversation.agent.voicemail and not here.model:
+            machine = AnsweringMachine(cast("LLMService[Any]", at_work(llm)))
+            steps[2:3] = [machine, pair.user(), machine.patience]
     worker = PipelineWorker(
         Pipeline(steps),
         params=PipelineParams(
@@ -225,6 +233,7 @@ def compile_call(
         turns=turns,
         caller=caller,
         callers=callers,
+        machine=machine,
     )
     flow = StageFlow(llm=at_work(llm), context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
     conversation.attach(flow, compiled)

@@ -103,6 +103,7 @@ class Call:
             writer=writer,
             observers=[latency],
             sample_rates=(agent.audio.in_sample_rate, agent.audio.out_sample_rate),
+            placed=line.placed,
         )
         self._runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
         self._tag = CallTag(self.number, lambda: self.agent_name, lambda: self.conversation.version)
@@ -168,6 +169,9 @@ class Call:
         if not self._clock.runs:
             self._clock.begin()
             self._lifeline.begun()
+        if (machine := self._compiled.machine) and not machine.is_person:
+            machine.answered()  # and a person's answer comes back here
+            return
         with of_call(self._tag):
             await self.conversation.begin(self._compiled.context)
 
@@ -316,7 +320,21 @@ class Call:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _person_answered(self) -> bool:
+        await self.begin()
+        return self.opens
+
+    async def _machine_answered(self) -> None:
+        machine, wanted = self._compiled.machine, self.conversation.agent.voicemail
+        if machine and wanted and wanted.say:
+            line = TTSSpeakFrame(wanted.say, append_to_context=True)
+            self._compiled.authorship.stamp(line)
+            await machine.push_frame(line)  # nothing that comes from before it passes it any more
+        await self._finish("an answering machine took the call (voicemail)")
+
     def _connect_events(self, latency: UserBotLatencyObserver) -> None:
+        if self._compiled.machine:
+            self._compiled.machine.listen(person=self._person_answered, machine=self._machine_answered)
         self._tasks: set[asyncio.Future[None]] = set()
         worker, pair, line = self._compiled.worker, self._compiled.pair, self._line.definition
 

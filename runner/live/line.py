@@ -18,10 +18,12 @@ _LONGEST = 64
 class Line:
     """rate:  of the sound both ways, Hz, where the carrier decides it; None: as the agent file says (`audio`).
     facts: values for variables that every agent has (`catalog.CALL_VARIABLES`); an empty one leaves the file's own.
+    placed: the agent calls somebody, nobody calls the agent.
     """
 
     rate: int | None = None
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    placed: bool = False
 
     def definition(self, agent: AgentDefinition) -> AgentDefinition:
         """`agent` as this call runs it."""

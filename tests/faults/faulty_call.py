@@ -20,6 +20,8 @@ from runner.compiler.services import Here, cartesia_lines
 from runner.document.load import load
 from runner.events import AgentSaid, CallEnded, Event, Silent, Trouble
 from runner.live.call import Call
+from runner.live.line import DIRECT
+from runner.live.line import Line as CallLine
 from tests.cloud.vendors import KEYS
 from tests.emulators import AssemblyAIEmulator, CartesiaEmulator, OpenAIEmulator, until
 from tests.emulators.pipecat_call import Loudspeaker, Microphone
@@ -117,11 +119,12 @@ async def faulty_call(
     begin: bool = True,
     lines: bool = True,
     endpoints: dict[str, str] | None = None,
+    on: CallLine = DIRECT,
 ) -> AsyncGenerator[FaultyCall]:
     """A running call of an agent whose file is `text` after its prompt.
 
     begin: the caller is there at once. lines: wait until the lines for trouble are kept.
-    endpoints: part -> address, in place of the emulator's.
+    endpoints: part -> address, in place of the emulator's. on: what the carrier decides.
     """
     file = folder / "agent.yaml"
     file.write_text("prompt: Be brief.\n" + text)
@@ -142,7 +145,9 @@ async def faulty_call(
         events: list[Event] = []
         line = Line()
         cartesia_lines._KEPT.clear()
-        call = Call(agent, 1, line, carrier_name="test", keys=KEYS, here=Here(), choose=None, listener=events.append)
+        call = Call(
+            agent, 1, line, carrier_name="test", keys=KEYS, here=Here(), choose=None, listener=events.append, line=on
+        )
         made = FaultyCall(call, line, ears, mind, voice, events)
         sink = logger.add(made.log.append, level="DEBUG", format="{level} {name} {message}\n{exception}")
         running = asyncio.create_task(call.run())

@@ -19,7 +19,7 @@ from runner.live.admission import Admission
 from runner.live.call import Call
 from runner.live.carriers.daily_rest import DailyRest, Room
 from runner.live.carriers.daily_transport import RoomTransport
-from runner.live.line import Line
+from runner.live.line import DIRECT, Line
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
 
@@ -277,7 +277,7 @@ def _line(dial_in: DialIn | None, dial_out: DialOut | None) -> Line:
     """Who is on the telephone, for the agent's texts: whoever is not the agent is the caller."""
     if dial_in:
         return Line(facts={CALLER: dial_in.caller, CALLED: dial_in.called})
-    return Line(facts={CALLER: dial_out.to} if dial_out else {})
+    return Line(facts={CALLER: dial_out.to}, placed=True) if dial_out else DIRECT
 
 
 def _slow(seconds: float) -> str:
