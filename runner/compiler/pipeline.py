@@ -202,7 +202,7 @@ def compile_call(
         turns.attach(pair.user())
         steps = [carrier.input(), stt, pair.user(), caller, llm, tts, carrier.output(), pair.assistant()]
         if placed and conversation.agent.voicemail and not here.model:
-            machine = AnsweringMachine(cast("Any", at_work(llm)))
+            machine = AnsweringMachine(at_work(llm))
             steps[2:3] = [machine, pair.user(), machine.patience]
     worker = PipelineWorker(
         Pipeline(steps),
