@@ -115,8 +115,8 @@ _CARTESIA: dict[str, Field] = {
     "emotion": Field("generation_config", "next turn"),
     "pronunciation_dict_id": Field("pronunciation_dict_id", "next turn"),
     "text_aggregation_mode": Field("", "next turn", argument="text_aggregation_mode"),
-    "max_buffer_delay_ms": Field("", "next turn", argument="max_buffer_delay_ms"),
     "timeout": Field("", "next turn", argument="timeout"),
+    "max_buffer_delay_ms": Field("", "next turn", argument="max_buffer_delay_ms"),
 }
 
 

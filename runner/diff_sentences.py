@@ -191,10 +191,11 @@ class Teller:
         return Difference(change.path, change.before, change.after, change.when, said)
 
 
-_TEXTS = {"prompt": "the prompt", "say": "", "description": "the description", "turns.idle.say": "", "stt.about": ""}
+_TEXTS = {"prompt": "the prompt", "say": "", "description": "the description", "turns.idle.say": "", "stt.about": "", "on_trouble.say": ""}
 """Texts of which the changed words are told."""
 
 _SWITCHES: dict[str, tuple[str, str]] = {
+    "on_trouble": ("says so when a turn cannot be answered", "says nothing any more when a turn cannot be answered"),
     "turns.barge_in": ("callers may interrupt", "callers may no longer interrupt"),
     "turns.smart_turn": (
         "listens whether a sentence sounds finished before it answers",
@@ -227,6 +228,8 @@ _DURATIONS: dict[str, tuple[str, str]] = {
         "waits {} less in a Daily room for somebody to come",
     ),
     "turns.idle.after": ("speaks to a silent caller {} later", "speaks to a silent caller {} sooner"),
+    "on_trouble.after": ("waits {} longer for the first words of an answer", "waits {} less for the first words of an answer"),
+    "tts.timeout": ("waits {} longer for the sound of a sentence", "waits {} less for the sound of a sentence"),
     "limits.max_call": ("a call may last {} longer", "a call may last {} less"),
     "limits.warn_before": ("warns {} sooner before a call's longest time", "warns {} later before a call's longest time"),
     "limits.wait_for_return": (
@@ -254,6 +257,10 @@ _NUMBERS: dict[str, tuple[str, str]] = {
     "turns.barge_in_after_words": (
         "takes more words to interrupt it: after_words",
         "takes fewer words to interrupt it: after_words",
+    ),
+    "on_trouble.tries": (
+        "bears more turns in a row that cannot be answered: tries",
+        "bears fewer turns in a row that cannot be answered: tries",
     ),
     "turns.idle.tries": ("asks a silent caller more often: tries", "asks a silent caller less often: tries"),
 }
@@ -283,6 +290,9 @@ _LABELS: dict[str, str] = {
     "limits.goodbye": "when a call's longest time is over it says",
     "turns.idle.after": "speaks to a silent caller after",
     "turns.idle.goodbye": "before it hangs up on a silent caller it says",
+    "on_trouble.say": "when a turn cannot be answered it says",
+    "on_trouble.goodbye": "before a call ends that cannot go on it says",
+    "on_trouble.after": "gives an answer up whose first words do not come within",
 }
 """How the sentence about a plain value begins; the value follows."""
 

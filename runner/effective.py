@@ -200,8 +200,8 @@ def change(before: Effective | None, after: Effective) -> Change:
     found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
     if before is not None and before.on_trouble and after.on_trouble:
         found.extend(_record_changes("on_trouble", before.on_trouble, after.on_trouble, "now"))
-    else:
-        found.extend(_value_change("on_trouble", before, after, "on_trouble", "now"))
+    elif before is None or bool(before.on_trouble) != bool(after.on_trouble):
+        found.append(FieldChange("on_trouble", before and bool(before.on_trouble), bool(after.on_trouble), "now"))
     return Change(tuple(found))
 
 
