@@ -79,6 +79,7 @@ def test_durations_come_in_the_unit_of_the_setting() -> None:
     assert made.turns.idle.after == 60.0
     assert made.turns.idle.tries == 2
     assert made.limits.max_call == 5400.0
+    assert made.limits.wait_for_return == 60.0
     assert made.turns.barge_in is False
     assert made.llm.settings == {"model": "gpt-4o", "seed": -7, "top_p": 0.5}
 
