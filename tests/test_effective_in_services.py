@@ -67,7 +67,7 @@ class Nobody:
 def built(moment: Effective) -> Compiled:
     """A call as it is made when it begins in this moment."""
     conversation = Conversation(PLAIN, version=1, listener=lambda _: None, choose=None)
-    conversation._now = moment  # pyright: ignore[reportPrivateUsage]
+    conversation._now = conversation._held = moment  # pyright: ignore[reportPrivateUsage]
     call = compile_call(conversation, Nobody(), keys=KEYS, here=Here())
     cast("AssemblyAIEars", call.stt).assume_rate(16_000)
     return call
