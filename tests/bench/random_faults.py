@@ -171,7 +171,6 @@ async def call(seed: int, seconds: float) -> Outcome:
         emulator.begin_delay = 0.2
         ear, _ = ear_of("", emulator)
         async with line(ear, emulator, user=_turns_by_silence()) as caller:
-            outcome.turns = caller.user_turns
             await until(lambda: caller.now > 20, 20)
             sound, words, ends = scored(said)
             speaking = asyncio.create_task(caller.say(sound))
@@ -184,7 +183,8 @@ async def call(seed: int, seconds: float) -> Outcome:
             breaking.cancel()
             written = " ".join(said)
             with contextlib.suppress(AssertionError):
-                await until(lambda: " ".join(outcome.turns) == written, TAIL_SECS)
+                await until(lambda: " ".join(caller.written) == written, TAIL_SECS)
+            outcome.turns = caller.written
             following.cancel()
             outcome.gone = not ear.is_usable
         outcome.sessions = len(emulator.sessions)

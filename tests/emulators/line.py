@@ -132,6 +132,7 @@ class Line:
         analyzer = SileroVADAnalyzer(params=VADParams(start_secs=0.13)) if vad else None
         steps = [self._source, *([VADProcessor(vad_analyzer=analyzer)] if analyzer else []), ear, self._sink]
         self.user_turns: list[str] = []
+        self._context = LLMContext()
         if user:
             steps = [self._source, ear, self._sink, self._user(user)]
         self.worker = PipelineWorker(
@@ -143,7 +144,7 @@ class Line:
         )
 
     def _user(self, params: LLMUserAggregatorParams) -> FrameProcessor:
-        aggregator = LLMContextAggregatorPair(LLMContext(), user_params=params).user()
+        aggregator = LLMContextAggregatorPair(self._context, user_params=params).user()
 
         @aggregator.event_handler("on_user_turn_stopped")
         async def stopped(_: object, __: object, message: UserTurnStoppedMessage) -> None:
@@ -159,6 +160,11 @@ class Line:
     def text(self) -> str:
         """All that was written down."""
         return " ".join(frame.text for frame in self._sink.words)
+
+    @property
+    def written(self) -> list[str]:
+        """What a model would be told that the caller said, turn by turn."""
+        return [str(message["content"]) for message in self._context.get_messages() if message["role"] == "user"]  # type: ignore[index]
 
     @property
     def turns(self) -> list[str]:

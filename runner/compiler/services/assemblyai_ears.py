@@ -375,6 +375,13 @@ class AssemblyAIEars(TellsSpeakers):
 
     # Words
 
+    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        """Words stay: a turn that begins with words that are growing interrupts, and Pipecat 1.14 would drop their end with
+        all that waits in its queues."""
+        if isinstance(frame, TranscriptionFrame):
+            frame.interruptible = False
+        await super().push_frame(frame, direction)
+
     async def _handle_message(self, message: Message) -> None:
         match message.get("type"):
             case kind if kind in _READ:

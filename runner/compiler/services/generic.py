@@ -84,6 +84,7 @@ def _give_up_when_deaf(ear: FrameProcessor) -> None:
     async def _understood(_: FrameProcessor, frame: Frame) -> None:
         nonlocal failures
         if isinstance(frame, TranscriptionFrame):
+            frame.interruptible = False  # Pipecat 1.14 drops words that wait when a turn begins
             failures = 0
 
 
