@@ -198,8 +198,8 @@ def change(before: Effective | None, after: Effective) -> Change:
     if (before.listen_for if before else None) != after.listen_for:
         found.append(FieldChange("listen_for", before and before.listen_for, after.listen_for, "next turn"))
     found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
-    if before is not None and before.on_trouble and after.on_trouble:
-        found.extend(_record_changes("on_trouble", before.on_trouble, after.on_trouble, "now"))
+    if after.on_trouble and (before is None or before.on_trouble):
+        found.extend(_record_changes("on_trouble", before and before.on_trouble, after.on_trouble, "now"))
     elif before is None or bool(before.on_trouble) != bool(after.on_trouble):
         found.append(FieldChange("on_trouble", before and bool(before.on_trouble), bool(after.on_trouble), "now"))
     return Change(tuple(found))

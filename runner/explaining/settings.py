@@ -105,7 +105,7 @@ class _Explainer:
         for part in PARTS:
             yield from self._service(part, changes)
         for field in changes:
-            if field.path.startswith(("turns.", "limits.")):
+            if field.path.startswith(("turns.", "limits.", "on_trouble")):
                 yield from self._record(field.path, field.after, field.when)
         yield from self._callers()
         for name in ("audio", "daily"):
