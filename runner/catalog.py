@@ -6,11 +6,13 @@ updates on an open session is the vendor's list for `UpdateConfiguration`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from runner.definition import ListenFor, Setting
+from runner.definition import Service as Held
 
 Part = Literal["stt", "llm", "tts"]
 PARTS: tuple[Part, ...] = ("stt", "llm", "tts")
@@ -197,6 +199,19 @@ PROVIDERS: dict[tuple[Part, str], Provider] = _Providers(
         ("tts", "cartesia"): Provider("tts", "cartesia", "Cartesia", "CARTESIA_API_KEY", _CARTESIA),
     }
 )
+
+def named(part: Part, one: Held, among: Sequence[Held]) -> str:
+    """A service for people: its vendor, and what sets it apart from others by the same vendor."""
+    title = PROVIDERS[part, one.provider].title
+    same = [other for other in among if other.provider == one.provider]
+    if len(same) < 2:
+        return title
+    for name in ("model", "voice"):
+        if len({str(other.settings.get(name)) for other in same}) == len(same):
+            return f"{title} ({one.settings.get(name)})"
+    address = urlsplit(one.endpoint or "").netloc
+    return f"{title} ({address})" if address else title
+
 
 STILL_MEANT_HERE: dict[Part, frozenset[str]] = {
     "stt": frozenset({"keyterms"}),

@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.definition import AgentDefinition, Service
 from runner.diff_sentences import Difference, Teller
-from runner.effective import FieldChange, file_changes
+from runner.effective import FieldChange, file_changes, follows_first
 from runner.following import renames, with_new_names
 
 
@@ -66,6 +66,9 @@ def _direct(old: AgentDefinition, new: AgentDefinition) -> Iterator[FieldChange]
         if root == "prompt":
             if old.prompt != new.prompt:
                 yield FieldChange("prompt", old.prompt, new.prompt, change.when)
+        elif root in ("stt", "llm", "tts") and rest.startswith("fallback"):
+            if not follows_first(new, change.path):
+                yield change
         elif root in ("stt", "llm", "tts") and rest not in ("provider", "endpoint"):
             if getattr(old, root).settings.get(rest) != getattr(new, root).settings.get(rest):
                 yield change
@@ -117,5 +120,6 @@ def _comparable(agent: AgentDefinition, name: str) -> object:
     if name in ("file", "sources"):
         return None
     if isinstance(value, Service):
-        return (value.provider, dict(value.settings), value.endpoint)
+        instead = [(one.provider, dict(one.settings), one.endpoint) for one in value.fallback]
+        return (value.provider, dict(value.settings), value.endpoint, instead)
     return value

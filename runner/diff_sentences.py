@@ -12,10 +12,11 @@ from typing import cast
 from runner.catalog import PROVIDERS, Part, When
 from runner.definition import AgentDefinition, Greeting, Only, Service, Stage
 from runner.diff_callers import callers_said
+from runner.diff_fallback import list_said
 from runner.diff_ways import way_changes, ways
 from runner.diff_words import duration, list_change, number, quoted, shown, text_change
 from runner.document.check import schema_at
-from runner.effective import Effective, FieldChange, effective
+from runner.effective import Effective, FieldChange, effective, in_fallback
 from runner.wording import WHEN, in_the_file, joined
 
 
@@ -67,6 +68,14 @@ class Teller:
             yield self._made(change, _named(root.removesuffix("s"), rest, change))
         elif root == "stages":
             yield from self._stages(change, rest)
+        elif at := in_fallback(change.path):
+            part, number, name = at
+            said = self._said(f"{part}.{name}", change.before, change.after)
+            yield self._made(change, f"{said} in {part}.fallback {number + 1}")
+        elif rest == "fallback":
+            before = cast("tuple[Service, ...]", change.before or ())
+            said = list_said(cast("Part", root), before, cast("tuple[Service, ...]", change.after))
+            yield self._made(change, said)
         elif root == "anywhere":
             before, after = ways(change.before), ways(change.after)
             for said in way_changes(before, after, "from anywhere, "):
@@ -191,7 +200,14 @@ class Teller:
         return Difference(change.path, change.before, change.after, change.when, said)
 
 
-_TEXTS = {"prompt": "the prompt", "say": "", "description": "the description", "turns.idle.say": "", "stt.about": "", "on_trouble.say": ""}
+_TEXTS = {
+    "prompt": "the prompt",
+    "say": "",
+    "description": "the description",
+    "turns.idle.say": "",
+    "stt.about": "",
+    "on_trouble.say": "",
+}
 """Texts of which the changed words are told."""
 
 _SWITCHES: dict[str, tuple[str, str]] = {
@@ -228,10 +244,16 @@ _DURATIONS: dict[str, tuple[str, str]] = {
         "waits {} less in a Daily room for somebody to come",
     ),
     "turns.idle.after": ("speaks to a silent caller {} later", "speaks to a silent caller {} sooner"),
-    "on_trouble.after": ("waits {} longer for the first words of an answer", "waits {} less for the first words of an answer"),
+    "on_trouble.after": (
+        "waits {} longer for the first words of an answer",
+        "waits {} less for the first words of an answer",
+    ),
     "tts.timeout": ("waits {} longer for the sound of a sentence", "waits {} less for the sound of a sentence"),
     "limits.max_call": ("a call may last {} longer", "a call may last {} less"),
-    "limits.warn_before": ("warns {} sooner before a call's longest time", "warns {} later before a call's longest time"),
+    "limits.warn_before": (
+        "warns {} sooner before a call's longest time",
+        "warns {} later before a call's longest time",
+    ),
     "limits.wait_for_return": (
         "waits {} longer for a browser that is gone",
         "waits {} less for a browser that is gone",
@@ -402,6 +424,8 @@ def _items(value: object) -> tuple[object, ...]:
 
 def _plain(value: object) -> object:
     """A value as JSON has it."""
+    if isinstance(value, Service):
+        return {"provider": value.provider, **{name: _plain(value.settings[name]) for name in value.given}}
     group = _group(value)
     if isinstance(value, Only):
         return {"only": list(value.items)}

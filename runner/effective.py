@@ -205,6 +205,23 @@ def change(before: Effective | None, after: Effective) -> Change:
     return Change(tuple(found))
 
 
+def in_fallback(path: str) -> tuple[Part, int, str] | None:
+    """The part, the number from 0 and the name of a setting in a list of fallbacks; None for any other path."""
+    part, fallback, number, name = (*path.split(".", 3), "", "", "")[:4]
+    found: Part | None = next((one for one in PARTS if one == part), None)
+    return (found, int(number), name) if found and fallback == "fallback" and number else None
+
+
+def follows_first(agent: AgentDefinition, path: str) -> bool:
+    """Whether a setting of a fallback is what it is because the part's first service has it: nobody wrote it there."""
+    if not (at := in_fallback(path)):
+        return False
+    part, number, name = at
+    first: Service = getattr(agent, part)
+    own = first.fallback[number]
+    return own.provider == first.provider and name not in own.given
+
+
 def held_after(held: Effective, now: Effective) -> Effective:
     """What the parts of a running call hold once `now` was told to them: `now`, but for a service that another provider takes
     over with the next call; that one keeps what it held."""

@@ -18,7 +18,9 @@ from runner.effective import (
     change,
     effective,
     file_changes,
+    follows_first,
     held_after,
+    in_fallback,
     own_language,
     variables_of,
 )
@@ -166,6 +168,8 @@ def _first_word(place: Place, when: str) -> str:
 
 def _follows_by_itself(one: FieldChange, place: Place, going: Following) -> bool:
     """Silences drag each other along: told is only what somebody wrote otherwise."""
+    if in_fallback(one.path):
+        return follows_first(going.agent, one.path)
     part, _, name = one.path.partition(".")
     if part in PARTS and name in ("min_turn_silence", "max_turn_silence"):
         return _written(place.agent, place.stage, part, name) == _written(going.agent, going.stage, part, name)
@@ -179,7 +183,7 @@ def _is_no_news(one: FieldChange, place: Place, going: Following) -> bool:
     part, _, name = one.path.partition(".")
     return (
         part in PARTS
-        and name in ("provider", "endpoint")
+        and name in ("provider", "endpoint", "fallback")
         and getattr(getattr(place.agent, part), name) == getattr(getattr(going.agent, part), name)
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part, Provider
+from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part, Provider, named
 from runner.definition import AgentDefinition, Service, Speakers
 from runner.providers import missing_packages, needs_newer_python
 
@@ -21,6 +21,8 @@ class Choice:
     keys:    the variables that the vendor's service needs and that are not set, or those it has.
     why:     one plain sentence, for the banner.
     unused:  settings that the file gives and that have no effect meanwhile.
+    instead: who takes over when the service fails, in order.
+    left_out: who would, and the variables that are not set for it.
     """
 
     part: Part
@@ -29,6 +31,8 @@ class Choice:
     keys: tuple[str, ...]
     why: str
     unused: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 LOCAL_EXTRA = 'pip install "voice-agent-runner[local]"'
@@ -73,10 +77,34 @@ def choose_services(
         unused = tuple(name for name in service.given if not _meant_here(part, name, service)) if local else ()
         if part == "stt" and local:
             unused += _told_by_the_ear(agent)
-        choices.append(Choice(part, provider.title, local, wanted or provider.keys, why, unused))
+        instead, left_out = ((), ()) if local else _instead(part, service, keys)
+        missing.extend(name for _, names in left_out for name in names)
+        choices.append(Choice(part, provider.title, local, wanted or provider.keys, why, unused, instead, left_out))
     if mode == "cloud" and missing:
         raise KeysMissing(tuple(dict.fromkeys(missing)))
     return tuple(choices)
+
+
+def _instead(
+    part: Part, service: Service, keys: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+    """The fallbacks that can take over, and those whose keys are not set."""
+    able: list[str] = []
+    left_out: list[tuple[str, tuple[str, ...]]] = []
+    for one in service.fallback:
+        who = named(part, one, (service, *service.fallback))
+        if names := PROVIDERS[part, one.provider].missing(one.endpoint, keys):
+            left_out.append((who, names))
+        else:
+            able.append(who)
+    return tuple(able), tuple(left_out)
+
+
+def providers_of(agent: AgentDefinition, part: Part, keys: Mapping[str, str]) -> tuple[str, ...]:
+    """Whose services a part in the cloud may use in a call: the first one's, and of those that can take over."""
+    first: Service = getattr(agent, part)
+    able = (one for one in first.fallback if not PROVIDERS[part, one.provider].missing(one.endpoint, keys))
+    return tuple(dict.fromkeys(one.provider for one in (first, *able)))
 
 
 def _told_by_the_ear(agent: AgentDefinition) -> tuple[str, ...]:
@@ -105,7 +133,10 @@ def why_not(
     except KeysMissing as missing:
         return f"Without keys: {', '.join(missing.names)}. Set them in the environment or in .env."
     cloud = [
-        PROVIDERS[choice.part, getattr(agent, choice.part).provider] for agent, choice in chosen if not choice.local
+        PROVIDERS[choice.part, name]
+        for agent, choice in chosen
+        if not choice.local
+        for name in providers_of(agent, choice.part, keys)
     ]
     if refusal := _not_installed(cloud):
         return refusal

@@ -11,6 +11,7 @@ from runner.catalog import Part
 from runner.events import (
     AgentSaid,
     AgentVersion,
+    Backchannel,
     CallEnded,
     CallerSaid,
     CallStarted,
@@ -73,6 +74,11 @@ class Terminal:
                 self.line(f"          because {choice.why}{cure}", _DIM)
                 if choice.unused:
                     self.line(f"          without effect here: {', '.join(choice.unused)}", _DIM)
+            if choice.instead:
+                self.line(f"          when it fails: {', then '.join(choice.instead)}", _DIM)
+            for who, names in choice.left_out:
+                keys = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not set"
+                self.line(f"          {who} cannot take over: {keys}", _DIM)
 
     def detail(self, text: str) -> None:
         """A line that may quote an agent file."""
@@ -92,6 +98,8 @@ class Terminal:
             case CallerSaid(text, _, version):
                 ignored = "" if event.answered else " (not answered)"
                 self.line(f"{who}[{_caller(event)}] {text}{ignored}{_by(version)}", _CYAN)
+            case Backchannel(text, _, version):
+                self.line(f"{who}[caller] {text} (while the agent spoke on){_by(version)}", _DIM)
             case SpeakerCorrected(turn, text, before, speaker, _):
                 self.line(f'{who}[correction] turn {turn} was {speaker}, not {before}: "{text}"', _DIM)
             case LanguageChanged(left, language, version):

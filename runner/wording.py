@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
-from runner.catalog import Part, When
-from runner.effective import Change
+from runner.catalog import When
+from runner.effective import Change, in_fallback
 
 WHEN: dict[When, str] = {
     "now": "running calls at once",
@@ -61,12 +60,6 @@ def counted(number: int, what: str = "call") -> str:
 def joined(items: Sequence[str], last: str = "and") -> str:
     """`A`, `A and B`, `A, B and C`."""
     return f" {last} ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
-
-
-def in_fallback(path: str) -> tuple[Part, int, str] | None:
-    """The part, the number from 0 and the name of a setting in a list of fallbacks, None for any other path."""
-    part, fallback, number, name = (*path.split(".", 3), "", "", "")[:4]
-    return (cast(Part, part), int(number), name) if fallback == "fallback" and number else None
 
 
 def in_the_file(path: str) -> tuple[str, ...]:

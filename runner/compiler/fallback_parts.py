@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipecat.frames.frames import Frame
 from pipecat.processors.frame_processor import FrameProcessor
 
-from runner.catalog import PROVIDERS, Part
+from runner.catalog import PROVIDERS, Part, named
 from runner.compiler import services
 from runner.compiler.fallback import Member, Relay
 from runner.compiler.fallback_ears import Ears
 from runner.compiler.fallback_models import Models
 from runner.compiler.fallback_voices import Voices
 from runner.compiler.services import Here
-from runner.definition import Service
 from runner.effective import Change, Effective
 
 _BUILD: dict[Part, Callable[[Effective, Mapping[str, str], Here], FrameProcessor]] = {
@@ -54,7 +52,7 @@ def build(
         one = now if number is None else now.fallback[number]
         return Member(
             number,
-            _named(part, one, (now, *now.fallback)),
+            named(part, one, (now, *now.fallback)),
             PROVIDERS[part, one.provider],
             lambda: make(held() if number is None else held().instead(part, number), keys, here),
         )
@@ -106,16 +104,3 @@ def told(
             frame = update(changed.instead(part, number), held.instead(part, number), here, member.provider.name)
         if frame:
             yield member.service, frame
-
-
-def _named(part: Part, one: Service, all_of_them: tuple[Service, ...]) -> str:
-    """A service for people: the vendor, and what sets it apart from others by the same one."""
-    title = PROVIDERS[part, one.provider].title
-    same = [other for other in all_of_them if other.provider == one.provider]
-    if len(same) == 1:
-        return title
-    for name in ("model", "voice"):
-        if len({str(other.settings.get(name)) for other in same}) == len(same):
-            return f"{title} ({one.settings.get(name)})"
-    address = urlsplit(one.endpoint or "").netloc
-    return f"{title} ({address})" if address else title

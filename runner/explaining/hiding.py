@@ -19,7 +19,8 @@ def secrets(agent: AgentDefinition, given: Iterable[str], values: Mapping[str, s
 
     given: the values of `--set`. values: the environment. An address is no secret; what is in its query or before its @ is.
     """
-    addresses = [urlsplit(getattr(agent, part).endpoint or "") for part in PARTS]
+    services = [one for part in PARTS for one in (getattr(agent, part), *getattr(agent, part).fallback)]
+    addresses = [urlsplit(one.endpoint or "") for one in services]
     hidden = " ".join(f"{address.query} {address.username} {address.password}" for address in addresses)
     texts = [file.read_text(encoding="utf-8-sig", errors="replace") for file in agent.sources if file.is_file()]
     named = {name for text in (*texts, *given) for name in _FROM_ENVIRONMENT.findall(text)}
@@ -40,6 +41,7 @@ def without_secrets(agent: AgentDefinition, given: Iterable[str], values: Mappin
     hidden = secrets(agent, given, values)
 
     def shown(service: Service) -> Service:
-        return replace(service, endpoint=without(hidden, service.endpoint)) if service.endpoint else service
+        endpoint = without(hidden, service.endpoint) if service.endpoint else None
+        return replace(service, endpoint=endpoint, fallback=tuple(map(shown, service.fallback)))
 
     return replace(agent, stt=shown(agent.stt), llm=shown(agent.llm), tts=shown(agent.tts))

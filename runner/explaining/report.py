@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from runner.catalog import PARTS, PROVIDERS
-from runner.definition import AgentDefinition
+from runner.catalog import PARTS, PROVIDERS, Part
+from runner.definition import AgentDefinition, Service
 from runner.explaining.hiding import without
 from runner.explaining.hosts import Host, hosts
 from runner.explaining.settings import Explained, explained
@@ -46,7 +46,16 @@ async def report(
     """Explain `agent` in `stage`. settings: the `--set` it was read with. hidden: `secrets`; its settings show none."""
     made = await wire(agent, stage)
     told = tuple(_without_secrets(_as_sent(one, made), hidden) for one in explained(agent, stage, settings))
-    return Report(agent, stage, told, made, tuple(hosts(agent, [made])))
+    return Report(agent, stage, told, made, tuple(hosts(agent, [made], await _instead(agent))))
+
+
+async def _instead(agent: AgentDefinition) -> list[tuple[Part, Service, Ear | Sent | Handed]]:
+    """The services that take over, each with the wire it would have as the only one."""
+    bare, found = replace(agent, stages={}, anywhere=()), list[tuple[Part, Service, Ear | Sent | Handed]]()
+    for part in PARTS:
+        for one in getattr(agent, part).fallback:
+            found.append((part, one, getattr(await wire(replace(bare, **{part: one}), None), part)))
+    return found
 
 
 def _without_secrets(one: Explained, hidden: Mapping[str, str]) -> Explained:

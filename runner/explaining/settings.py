@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,7 +19,7 @@ from runner.document.family import read_family
 from runner.document.folder import Folder
 from runner.document.places import Source, Where
 from runner.document.text import read_file
-from runner.effective import Effective, FieldChange, change, effective
+from runner.effective import Effective, FieldChange, change, effective, in_fallback
 from runner.problem import short_path
 from runner.wording import in_the_file
 
@@ -179,6 +179,30 @@ class _Explainer:
             cost = field.note if where in self.file.places else ""
             notes = [note, self._advice(path, value), self._named_voice(where, value), cost]
             yield self._made(path, value, field.when, where, kind=kind, note="; ".join(filter(None, notes)))
+        yield from self._instead(part)
+
+    def _instead(self, part: Part) -> Iterator[Explained]:
+        """The services that take over: of one by the same provider what differs from the first, else all that is set."""
+        first = self.now.service(part)
+        for number, one in enumerate(first.fallback):
+            at, written = f"{part}.fallback.{number}", getattr(self.agent, part).fallback[number].given
+            same = one.provider == first.provider
+            note = "otherwise like the one above" if same else ""
+            where: Where = (part, "fallback", number)
+            if (*where, "provider") in self.file.places:
+                where = (*where, "provider")
+            yield self._made(f"{at}.provider", one.provider, "next call", where, note=note)
+            if one.endpoint and (not same or one.endpoint != first.endpoint):
+                place: Where = (part, "fallback", number, "endpoint")
+                yield self._made(f"{at}.endpoint", one.endpoint, "next call", place)
+            fields = PROVIDERS[part, one.provider].fields
+            for name, value in one.settings.items():
+                if value is None or (same and name not in written and value == first.settings.get(name)):
+                    continue
+                place = (part, "fallback", number, name)
+                kind: Kind | None = None if place in self.file.places else "runner" if same else None
+                voice = self._named_voice(place, value)
+                yield self._made(f"{at}.{name}", value, fields[name].when, place, kind=kind, note=voice)
 
     def _origin(self, part: Part, name: str, value: object) -> tuple[Where, Kind | None, str]:
         """Where the value of one setting of a service comes from."""
@@ -261,7 +285,12 @@ class _Explainer:
         if kind is None:
             kind = "option" if self.file.origin(where) else "file" if where in self.file.places else "default"
         line = self.file.place(where).key.line if kind == "file" else 0
-        unit = unit_of(self.agent, in_the_file(path))
+        if at := in_fallback(path):
+            part, number, name = at
+            first = getattr(self.agent, part)
+            unit = unit_of(replace(self.agent, **{part: first.fallback[number]}), (part, name))
+        else:
+            unit = unit_of(self.agent, in_the_file(path))
         file = self.file.home(where).file if kind == "file" else None
         return Explained(path, value, unit, kind, when, file, line, note)
 

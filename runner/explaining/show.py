@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from runner.catalog import PARTS, PROVIDERS
 from runner.definition import AgentDefinition
 from runner.diff_words import quoted, shown
+from runner.effective import in_fallback
 from runner.explaining.hosts import Host
 from runner.explaining.settings import Explained
 from runner.explaining.wire import Ear, Handed, Opened, Sent, Wire
@@ -100,6 +101,8 @@ def _columns(settings: Sequence[Explained]) -> list[str]:
 
 def _leaf(path: str) -> str:
     """`min_turn_silence` of `stt.min_turn_silence`; `vad.stop_secs`; `company` with its `variables.`"""
+    if at := in_fallback(path):
+        return f"fallback {at[1] + 1}: {at[2]}"
     root, _, rest = path.partition(".")
     return rest if rest and root not in ("variables", "voices") else path
 

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from pipecat.frames.frames import (
+    AggregatedTextFrame,
     BotStartedSpeakingFrame,
     Frame,
     InterruptionFrame,
@@ -80,7 +81,7 @@ class Silence:
 
         @model.event_handler("on_before_push_frame")
         async def _answers(_: object, frame: Frame) -> None:
-            if isinstance(frame, LLMTextFrame) and self._part == "llm":
+            if isinstance(frame, LLMTextFrame | AggregatedTextFrame) and self._part == "llm":
                 self._wait_for("tts")
 
         if voice is not None:
@@ -94,6 +95,11 @@ class Silence:
         async def _sounds(_: object, frame: Frame) -> None:
             if isinstance(frame, TTSAudioRawFrame | BotStartedSpeakingFrame | InterruptionFrame):
                 self.over()
+
+    @property
+    def lasts(self) -> bool:
+        """The caller waits for the agent, which has something to say or to think about."""
+        return self._part is not None
 
     def over(self) -> None:
         """Somebody is heard, or nobody has to be."""

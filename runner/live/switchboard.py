@@ -19,7 +19,7 @@ from runner.live.admission import Admission, Gate
 from runner.live.call import Call
 from runner.live.line import DIRECT, Line
 from runner.live.reload import LiveAgent
-from runner.selection import Choice, Mode, choose_services
+from runner.selection import Choice, Mode, choose_services, providers_of
 
 if TYPE_CHECKING:
     from runner.local.meaning import Meaning
@@ -177,10 +177,11 @@ class Switchboard:
     def _generic(self, agents: Sequence[AgentDefinition], spoken: bool) -> set[tuple[Part, str]]:
         """The providers in the cloud whose packages are imported with the first call, by part."""
         named: set[tuple[Part, str]] = {
-            (choice.part, getattr(agent, choice.part).provider)
+            (choice.part, name)
             for agent in agents
             for choice in self.choices(agent)
             if not choice.local and (spoken or choice.part == "llm")
+            for name in providers_of(agent, choice.part, self._environment.keys)
         }
         return {at for at in named if PROVIDERS[at].service}
 
