@@ -111,6 +111,7 @@ class Lifeline:
         self._in_a_row = 0
         self._failed = self._speaking_of_it = False
         self._last = ""
+        self._keeps: CartesiaSteady | None = None
         self._was_cut = asyncio.Event()
         self.silence = Silence(patience=self._patience, noticed=self._noticed, too_long=self._too_long)
         self.silence.follow(listener, parts.llm, parts.tts, output)
@@ -125,8 +126,8 @@ class Lifeline:
         gone, self._gone = self._gone, None
         if gone:
             self._spawn(self._is_gone(gone))
-        elif (trouble := self._trouble) and isinstance(self._parts.tts, CartesiaSteady):
-            self._spawn(cartesia_lines.keep(self._parts.tts, trouble.say, trouble.goodbye))
+        else:
+            self._spawn(self._keep_lines())
 
     async def failed(self, frame: ErrorFrame, said: str | None) -> None:
         """An error that came to the end of the pipeline. said: the sentence for people that was made of it."""
@@ -134,13 +135,17 @@ class Lifeline:
         if part is None or frame.category is ErrorCategory.APPLICATION:
             return
         self._last = said or self._last or frame.error
-        if _members(service := self._service(part)) and service is not None and not service.is_usable:
-            return  # the last of several is gone, which is told by itself
-        if frame.category is ErrorCategory.QUOTA:
+        service = self._service(part)
+        several = bool(_members(service))
+        if several and service is not None and not service.is_usable:
+            return  # all of them are gone, which is told by itself
+        lasting = frame.category in _LASTING and not several
+        if lasting and frame.category is ErrorCategory.QUOTA:
             await self._is_gone(ServiceGone(part, frame))
+        elif lasting:
+            return  # told by itself too
         elif part == "llm":
-            if frame.category not in _LASTING:
-                await self._unanswered("llm")
+            await self._unanswered("llm")
         elif part == "tts" and (isinstance(frame, AnswerLost) or "completed with no audio" in frame.error):
             await self._unanswered("tts", speaks=not isinstance(frame, AnswerLost) or frame.vendor_answers)
         elif part == "tts" and frame.category is ErrorCategory.INVALID_REQUEST:
@@ -158,6 +163,7 @@ class Lifeline:
                 if not self._failed:
                     self._in_a_row = 0
                 self._failed = self._speaking_of_it = False
+                self._spawn(self._keep_lines())
 
         @self._output.event_handler("on_before_process_frame")
         async def _interrupted(_: object, frame: PipecatFrame) -> None:
@@ -225,12 +231,24 @@ class Lifeline:
         if speaks or not self._parts.spoken:
             await self._parts.queue_frame(TTSSpeakFrame(line, append_to_context=True))
             return True
-        voice = self._parts.tts
-        sound = cartesia_lines.sound_of(voice, line) if isinstance(voice, CartesiaSteady) else None
-        if sound is None or not isinstance(voice, CartesiaSteady):
+        voice = self._voice()
+        sound = cartesia_lines.sound_of(voice, line) if voice else None
+        if voice is None or sound is None:
             return False
         await self._play(line, sound, voice.sample_rate)
         return True
+
+    async def _keep_lines(self) -> None:
+        """See to it that what is said in trouble can be heard without the voice, as it is said now."""
+        if (trouble := self._trouble) and (voice := self._voice()):
+            await cartesia_lines.keep(voice, trouble.say, trouble.goodbye)
+
+    def _voice(self) -> CartesiaSteady | None:
+        """The voice whose lines are kept; that of Cartesia, if it is one of several."""
+        now = self._parts.tts
+        found = next((one for one in (now, *_members(now)) if isinstance(one, CartesiaSteady)), None)
+        self._keeps = found or self._keeps
+        return self._keeps
 
     async def _play(self, line: str, sound: bytes, rate: int) -> None:
         """Let a line that is kept be heard, past the voice. It is recorded when it is out, like everything that is said."""
