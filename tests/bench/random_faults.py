@@ -74,7 +74,8 @@ def _error(_: AssemblyAIEmulator, session: AssemblyAISession, chance: random.Ran
 
 
 def _hang(_: AssemblyAIEmulator, session: AssemblyAISession, __: random.Random) -> None:
-    session.hangs = True
+    """One session after another that says nothing is a vendor that is gone: a call without a fallback says so and ends."""
+    session.hangs = bool(session.finals)
 
 
 def _garbage(_: AssemblyAIEmulator, session: AssemblyAISession, chance: random.Random) -> None:
@@ -119,14 +120,17 @@ FAULTS: tuple[Fault, ...] = (
 
 @dataclass
 class Outcome:
-    """What became of one call's sentences. delays: from a sentence's last sound to its words, seconds."""
+    """What became of one call's sentences.
+
+    delays: from a sentence's last sound to its words, seconds. gone: why the ear was given up.
+    """
 
     said: list[str]
     turns: list[str]
     faults: Counter[str] = field(default_factory=Counter[str])
     sessions: int = 0
     delays: list[float] = field(default_factory=list[float])
-    gone: bool = False
+    gone: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -186,7 +190,7 @@ async def call(seed: int, seconds: float) -> Outcome:
                 await until(lambda: " ".join(caller.written) == written, TAIL_SECS)
             outcome.turns = caller.written
             following.cancel()
-            outcome.gone = not ear.is_usable
+            outcome.gone = "" if ear.is_usable else caller.errors[-1].error
         outcome.sessions = len(emulator.sessions)
     return outcome
 
@@ -234,8 +238,8 @@ async def main() -> None:
         right = "every sentence once" if outcome.is_right else f"WRONG: {outcome.turns}\nSAID: {outcome.said}"
         print(
             f"call {number}: {len(outcome.said)} sentences, {sum(outcome.faults.values())} faults, "
-            f"{outcome.sessions} sessions, gone {outcome.gone}; words after {np.median(delays):.1f} s (median), "
-            f"{delays.max():.1f} s (longest); {right}"
+            f"{outcome.sessions} sessions{outcome.gone and f', GONE: {outcome.gone}'}; "
+            f"words after {np.median(delays):.1f} s (median), {delays.max():.1f} s (longest); {right}"
         )
         print(f"  {dict(outcome.faults)}")
     print(f"{sum(o.is_right for o in outcomes)} of {len(outcomes)} calls right")

@@ -12,4 +12,4 @@ async def test_every_sentence_is_written_down_once_whatever_breaks() -> None:
         assert outcome.turns, outcome
         assert outcome.is_right, outcome
         assert outcome.faults
-        assert not outcome.gone
+        assert not outcome.gone, outcome.gone

@@ -26,7 +26,7 @@ from runner.compiler.services.assemblyai_silence import Silence
 VERDICT_SECS = 1.5
 """How long a session that is asked to say goodbye may take for it. The vendor: 0.55 to 1.2 s."""
 
-STUCK = 2
+STUCK = 3
 """So many sessions in a row that hear the caller and say nothing: the vendor does not hear."""
 
 _LOOK_SECS = 0.1

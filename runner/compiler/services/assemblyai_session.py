@@ -81,7 +81,7 @@ class Session:
         rate: int,
         heard: Heard,
         *,
-        keep_secs: float = 15.0,
+        keep_secs: float = 30.0,
         gentle: bool = False,
     ) -> None:
         self.socket = socket
@@ -342,7 +342,7 @@ async def open_session(
     heard: Heard,
     *,
     within: float = BEGIN_SECS,
-    keep_secs: float = 15.0,
+    keep_secs: float = 30.0,
     gentle: bool = False,
 ) -> Session:
     """A session that has begun.

@@ -31,7 +31,7 @@ PARAMETERS = tuple(field.wire for field in FIELDS.values() if field.parameter)
 ARGUMENTS = tuple(field.argument for field in FIELDS.values() if field.argument)
 """What Pipecat takes when a service is made."""
 
-OURS: Mapping[str, float] = {"keep_sound": 15.0}
+OURS: Mapping[str, float] = {"keep_sound": 30.0}
 """What neither the vendor nor Pipecat has, and what it is by itself."""
 
 CLEARED: Mapping[str, object] = {"keyterms_prompt": [], "prompt": "", "language_codes": []}

@@ -12,14 +12,14 @@ from __future__ import annotations
 import time
 from collections import deque
 
-NOTE_SECS = 1.5
+NOTE_SECS = 1.4
 """After so long without a word people are told why it is silent."""
 
-FIRST_DOUBT_SECS = 2.0
+FIRST_DOUBT_SECS = 1.6
 """After the end of the caller's voice. The vendor's last words come after 0.3 to 0.6 s."""
 
-SECOND_DOUBT_SECS = 2.5
-"""The same in the session that hears again what the first was silent about."""
+SECOND_DOUBT_SECS = 1.0
+"""The same in a session that hears again what the one before was silent about: it hears all of it at once."""
 
 IN_SPEECH_SECS = 6.0
 """While the caller speaks, words of the sentence that is being said come about every 3 s."""
