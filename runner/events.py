@@ -39,6 +39,15 @@ class CallerSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class Backchannel:
+    """The caller only showed that they listen, such as "mhm": the agent spoke on, and nobody answers it."""
+
+    text: str
+    stage: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeakerCorrected:
     """Somebody else said it: `text`, the turn of that number or a part of it, was taken for `before` and was `speaker`."""
 
@@ -122,6 +131,7 @@ class CallEnded:
 Event = (
     CallStarted
     | CallerSaid
+    | Backchannel
     | SpeakerCorrected
     | LanguageChanged
     | AgentSaid

@@ -82,7 +82,7 @@ class Caller:
 
     The microphone is open from the start and sends a frame every 20 ms, silence when nothing is said. What the agent
     sends is kept: `messages`, `sound`, `interruptions` (the times at which the agent's side told the caller to stop
-    playing). `close_code` is what ended the connection, None while it is open.
+    playing). `close_code` is what ended the connection, None while it is open, and `closed_at` when it did.
 
     ready: say `client-ready` at once, so that the agent may greet. Without it the agent waits for `client_ready()`.
     """
@@ -100,6 +100,7 @@ class Caller:
         self.interruptions: list[float] = []
         self.connected_at = 0.0
         self.close_code: int | None = None
+        self.closed_at = 0.0
 
     async def __aenter__(self) -> Self:
         # No proxy of the environment and no compression: the agent is on this machine and sound does not shrink.
@@ -251,7 +252,7 @@ class Caller:
         except websockets.ConnectionClosedError:
             pass
         finally:
-            self.close_code = self._socket.close_code
+            self.close_code, self.closed_at = self._socket.close_code, time.monotonic()
             self._news.set()
 
     def _take(self, data: bytes, now: float) -> None:

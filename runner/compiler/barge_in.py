@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
     InterimTranscriptionFrame,
     ProposedUserStartedSpeakingFrame,
     TranscriptionFrame,
+    UserBackchannelFrame,
 )
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import (
@@ -33,16 +34,32 @@ class StartByWords(MinWordsUserTurnStartStrategy):
 
     min_words: how many. ignore: words and phrases that do not count while the agent speaks; capitals and punctuation make
     no difference.
+
+    What was too little goes out as Pipecat's `UserBackchannelFrame` and is no part of any turn. Words that come while a turn is
+    open belong to it, also when the agent begins to speak meanwhile (Pipecat 1.14 would drop them).
     """
 
     def __init__(self, *, min_words: int, ignore: Sequence[str] = ()) -> None:
         super().__init__(min_words=min_words)
         self._ignored = tuple(_words(phrase) for phrase in ignore)
+        self._turn_is_open = False
+
+    async def handle_user_turn_started(self) -> None:
+        await super().handle_user_turn_started()
+        self._turn_is_open = True
+
+    async def handle_user_turn_stopped(self) -> None:
+        await super().handle_user_turn_stopped()
+        self._turn_is_open = False
 
     async def _handle_transcription(self, frame: TranscriptionFrame | InterimTranscriptionFrame) -> ProcessFrameResult:
+        if self._turn_is_open:
+            return ProcessFrameResult.CONTINUE
         unfinished = isinstance(frame, InterimTranscriptionFrame)
         if self._bot_speaking and count_words(frame.text, self._ignored, unfinished=unfinished) < self._min_words:
             await self.trigger_reset_aggregation()
+            if not unfinished and frame.text.strip():
+                await self.push_frame(UserBackchannelFrame(frame.text, frame.user_id, frame.timestamp))
             return ProcessFrameResult.CONTINUE
         return await super()._handle_transcription(frame)
 

@@ -18,7 +18,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMes
 from runner.compiler.likely import likely
 from runner.compiler.said import Correction, Turn
 from runner.compiler.spoken_language import LanguageSpoken
-from runner.compiler.stages import END, ENTER, StageFlow, functions_of, node, way_of_last_resort
+from runner.compiler.stages import ENTER, StageFlow, functions_of, node, way_of_last_resort
 from runner.definition import BACK, AgentDefinition, Transition
 from runner.effective import Change, Effective, change, effective, held_after, own_language
 from runner.events import (
@@ -51,6 +51,8 @@ class Parts(Protocol):
     ) -> None: ...
     async def say_ahead(self, line: str, changed: Change, coming: Effective) -> None: ...
     async def finish(self, reason: str) -> None: ...
+    @property
+    def ending(self) -> bool: ...
 
 
 class Conversation:
@@ -72,7 +74,7 @@ class Conversation:
         self._tries = 0
         self._flow: StageFlow | None = None
         self._parts: Parts | None = None
-        self._begun = False
+        self._begun = self._opened = False
         self._languages: dict[str | None, LanguageSpoken] = {}
         self._language: str | None = None
         self._speaker: str | None = None
@@ -119,9 +121,8 @@ class Conversation:
     def attach(self, flow: StageFlow, parts: Parts) -> None:
         """Connect the conversation with the call that was compiled for it."""
         self._flow, self._parts = flow, parts
-        flow.enter_by(self._moving, self._renewed)
+        flow.enter_by(self._moving, self._renewed, self._end_if_last)
         flow.register_action(ENTER, self._entered)
-        flow.register_action(END, self._ended)
 
     async def get_ready(self) -> None:
         """The caller is about to come: have the call's first line spoken, so that it can be heard at once."""
@@ -145,6 +146,8 @@ class Conversation:
             text = f"The call begins now and you speak first. {greeting.prompt}"
             opening: LLMContextMessage = {"role": "developer", "content": text}
             await parts.ask_model(LLMContextFrame(context=LLMContext(messages=[*context.messages, opening])))
+        self._opened = True
+        await self._end_if_last()
 
     async def heard(
         self, turns: Sequence[Turn], frame: LLMContextFrame, speaker: str | None = None
@@ -157,7 +160,7 @@ class Conversation:
         for turn in turns:
             self._tell_said(turn, answered=True)
         said = " ".join(turn.text for turn in turns)
-        if self._now.end:
+        if self._now.end or self._attached()[1].ending:
             return None
         await self._turn_to(turns, speaker)
         ways = self._now.ways
@@ -362,9 +365,12 @@ class Conversation:
         if now.say:
             await parts.queue_frame(TTSSpeakFrame(now.say, append_to_context=True))
 
-    async def _ended(self, action: dict[str, Any], _flow: object) -> None:
-        _, parts = self._attached()
-        await parts.finish(f"the agent ended it (stage {action['stage']})")
+    async def _end_if_last(self) -> None:
+        """End the call after its last stage's words. They are on their way, and the end of the call follows behind them: it
+        comes when they are out, when the caller cuts them off, and also when nothing is said. Pipecat's Flows would wait for
+        the agent to have spoken."""
+        if self._now.end and self._opened:
+            await self._attached()[1].finish(f"the agent ended it (stage {self._now.stage})")
 
     def _attached(self) -> tuple[StageFlow, Parts]:
         if self._flow is None or self._parts is None:

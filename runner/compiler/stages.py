@@ -26,9 +26,6 @@ Take = Callable[[Transition], Awaitable[NodeConfig]]
 ENTER = "enter_stage"
 """The action that tells the services what differs in a stage and speaks its `say`."""
 
-END = "end_call"
-"""The action after the last word. Flows' own `end_conversation` warns of its own deprecation (Pipecat 1.14)."""
-
 _ACKNOWLEDGED = '{"status": "acknowledged"}'
 """What Flows answers to a call that only leads elsewhere (Pipecat 1.14)."""
 
@@ -47,15 +44,20 @@ class StageFlow(FlowManager):
     _anywhere: Sequence[FlowsFunctionSchema] = ()
     _moving: asyncio.Lock
     _renew: Callable[[NodeConfig], NodeConfig]
+    _entered: Callable[[], Awaitable[None]]
 
-    def enter_by(self, moving: asyncio.Lock, renew: Callable[[NodeConfig], NodeConfig]) -> None:
-        """Hold `moving` while a stage is entered, and ask `renew` for its node then: it was made when the model chose it."""
-        self._moving, self._renew = moving, renew
+    def enter_by(
+        self, moving: asyncio.Lock, renew: Callable[[NodeConfig], NodeConfig], entered: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Hold `moving` while a stage is entered, and ask `renew` for its node then: it was made when the model chose it.
+        Whatever the stage says or asks the model for is on its way when `entered` is called."""
+        self._moving, self._renew, self._entered = moving, renew, entered
 
     async def _set_node(self, node_id: str, node_config: NodeConfig) -> None:
         async with self._moving:
             config = self._renew(node_config)
             await super()._set_node(node_id if config is node_config else config.get("name", node_id), config)
+            await self._entered()
 
     def set_global_functions(self, functions: Sequence[FlowsFunctionSchema]) -> None:
         self._anywhere = functions
@@ -88,16 +90,13 @@ def node(now: Effective, functions: Sequence[FlowsFunctionSchema], *, opening: b
     Its first action is `ENTER`, for which the flow needs a handler; Flows keeps one handler a type of action, so the action
     itself says which stage is meant.
     """
-    config: NodeConfig = {
+    return {
         "name": now.stage or "conversation",
         "task_messages": list[dict[str, Any]](),
         "functions": list(functions),
         "pre_actions": [cast(ActionConfig, {"type": ENTER, "stage": now.stage, "opening": opening})],
         "respond_immediately": now.asks and now.say is None and not opening,
     }
-    if now.end:
-        config["post_actions"] = [cast(ActionConfig, {"type": END, "stage": now.stage})]
-    return config
 
 
 def functions_of(ways: Sequence[Transition], take: Take) -> list[FlowsFunctionSchema]:

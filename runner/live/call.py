@@ -14,7 +14,7 @@ from loguru import logger
 from pipecat.frames.frames import CancelFrame, ErrorFrame, LLMMessagesAppendFrame, TTSSpeakFrame
 from pipecat.observers.user_bot_latency_observer import LatencyBreakdown, MeasuredFrom, UserBotLatencyObserver
 from pipecat.pipeline.worker import PipelineWorker
-from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage
+from pipecat.processors.aggregators.llm_response_universal import AssistantTurnStoppedMessage, UserBackchannelMessage
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
@@ -25,7 +25,17 @@ from runner.compiler.said import Words
 from runner.compiler.services import Here
 from runner.compiler.services.refused import RefusedChangeFrame
 from runner.definition import AgentDefinition
-from runner.events import AgentSaid, CallEnded, CallerSaid, CallStarted, Event, Listener, Trouble, TurnLatency
+from runner.events import (
+    AgentSaid,
+    Backchannel,
+    CallEnded,
+    CallerSaid,
+    CallStarted,
+    Event,
+    Listener,
+    Trouble,
+    TurnLatency,
+)
 from runner.live.clock import Clock
 from runner.live.history import History
 from runner.live.lifeline import Lifeline
@@ -119,6 +129,7 @@ class Call:
             self._compiled,
             now=lambda: self.conversation.now,
             vendor=self._who_does,
+            plain=lambda frame: sentence(frame, self._vendor_of(frame)),
             on_this_machine=frozenset(part for part in PARTS if self._is_here(part)),
             listener=self._compiled.pair.user(),
             output=carrier.output(),
@@ -367,6 +378,10 @@ class Call:
         async def caller_speaks(*_: object) -> None:
             self._silences = 0
 
+        @pair.user().event_handler("on_user_backchannel")
+        async def caller_listens(_: object, message: UserBackchannelMessage) -> None:
+            self._tell(Backchannel(message.content, self.conversation.now.stage, self.version))
+
         @pair.user().event_handler("on_user_turn_idle")
         async def caller_is_silent(*_: object) -> None:
             await self._caller_is_silent()
@@ -400,10 +415,13 @@ class Call:
         idle = self.conversation.now.turns.idle
         if idle is None or self.nobody_listens or self._compiled.caller.keypad.is_being_used:
             return
+        if self._lifeline.silence.lasts:  # typed words and pressed keys stop no timer of Pipecat's
+            await self._compiled.wait_for_caller(self.conversation.now)
+            return
         self._silences += 1
         if self._silences > idle.tries:
             if idle.goodbye:
                 await self._say(idle.goodbye)
-            await self._compiled.finish("the caller said nothing any more (turns.idle)")
+            await self._finish("the caller said nothing any more (turns.idle)")
         else:
             await self._say(idle.say)

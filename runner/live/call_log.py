@@ -14,10 +14,14 @@ from typing import TextIO
 from runner.events import (
     AgentSaid,
     AgentVersion,
+    Backchannel,
     CallEnded,
     CallerSaid,
     CallStarted,
     Event,
+    LanguageChanged,
+    Silent,
+    SpeakerCorrected,
     StageEntered,
     Trouble,
     TurnLatency,
@@ -25,7 +29,7 @@ from runner.events import (
 from runner.problem import Problem, without_quotes
 from runner.terminal import Terminal
 
-_CONTENT = (CallerSaid, AgentSaid)
+_CONTENT = (CallerSaid, Backchannel, SpeakerCorrected, AgentSaid)
 
 
 class CallLog(Terminal):
@@ -77,6 +81,10 @@ def _as_facts(event: Event) -> tuple[str, dict[str, object]]:
             return "stage", {"from": left, "to": stage}
         case AgentVersion():
             return "version", {}
+        case LanguageChanged(left, language):
+            return "language", {"from": left, "to": language}
+        case Silent(_, part, seconds):
+            return "silence", {"part": part, "ms": round(seconds * 1000)}
         case TurnLatency(seconds, parts):
             return "latency", {"ms": round(seconds * 1000), "parts": {what: round(s * 1000) for what, s, _ in parts}}
         case Trouble(text):

@@ -9,6 +9,7 @@ from typing import Any
 from runner.events import (
     AgentSaid,
     AgentVersion,
+    Backchannel,
     CallerSaid,
     Event,
     LanguageChanged,
@@ -27,6 +28,9 @@ def as_message(event: Event) -> dict[str, Any] | None:
             return {"type": "stage", "from": left, "to": stage, "version": version}
         case CallerSaid(speaker=speaker, language=language) if speaker or language:
             return caller_turn(event)
+        case Backchannel(text, stage, version):
+            # Turns are numbered from 1: the page closes this line, so that the caller's next words do not go on in it.
+            return {"type": "caller", "turn": 0, "text": text, "answered": False, "stage": stage, "version": version}
         case SpeakerCorrected(turn, text, before, speaker, version):
             return {
                 "type": "correction",

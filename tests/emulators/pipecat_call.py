@@ -76,7 +76,9 @@ class Loudspeaker(BaseOutputTransport):
     """Keeps what the agent says, on the clock."""
 
     def __init__(self) -> None:
-        super().__init__(TransportParams(audio_out_enabled=True, audio_out_auto_silence=False))
+        super().__init__(
+            TransportParams(audio_out_enabled=True, audio_out_auto_silence=False, audio_out_end_silence_secs=0)
+        )
         self.heard = bytearray()
         self.first_sound_at: float | None = None
         self.last_sound_at: float | None = None

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
 from fastapi import WebSocket
-from pipecat.frames.frames import Frame, InputAudioRawFrame, InterruptionFrame, OutputAudioRawFrame
+from pipecat.frames.frames import EndFrame, Frame, InputAudioRawFrame, InterruptionFrame, OutputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
@@ -51,6 +51,9 @@ _PAUSE_WITHIN_SECS = 1.0
 _KEPT_SECS = 8.0
 _NEW_UTTERANCE_SECS = 0.5
 """After so long without a sound the voice begins something new."""
+
+_ON_ITS_WAY_SECS = 0.25
+"""What a page may still have to play: 0.04 s of it in a piece, the rest on the network and in the machine's sound buffers."""
 
 _FRAME_SECS = 0.02
 _LOOK_SECS = 0.5
@@ -146,9 +149,23 @@ class _PatientOutput(BaseOutputTransport):
 
 
 class _WebsocketOutput(_PatientOutput, FastAPIWebsocketOutputTransport):
+    """Sends a piece of sound when the one before has been played, and Pipecat 1.14 closes the connection right behind the last
+    one: what a page still plays would be lost with it."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.patience = _Patience()
+        self._sounded = 0.0
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        written = await super().write_audio_frame(frame)
+        self._sounded = time.monotonic()
+        return written
+
+    async def _write_frame(self, frame: Frame) -> bool:
+        if isinstance(frame, EndFrame) and self.patience.there.is_set():
+            await asyncio.sleep(max(0.0, self._sounded + _ON_ITS_WAY_SECS - time.monotonic()))
+        return await super()._write_frame(frame)
 
 
 class _WebRTCOutput(_PatientOutput, SmallWebRTCOutputTransport):
@@ -202,7 +219,11 @@ class ReturningWebsocket(FastAPIWebsocketTransport):
 
     def __init__(self, socket: WebSocket) -> None:
         params = FastAPIWebsocketParams(
-            audio_in_enabled=True, audio_out_enabled=True, serializer=ClientSerializer(), allowed_origins=[]
+            audio_in_enabled=True,
+            audio_out_enabled=True,
+            audio_out_end_silence_secs=0,  # sent in one piece and not waited for; the output waits instead
+            serializer=ClientSerializer(),
+            allowed_origins=[],
         )
         super().__init__(socket, params)
         self._patient = _WebsocketOutput(self, self._client, self._params, name=self._output_name)
