@@ -83,7 +83,7 @@ class Parts(Protocol):
 class Lifeline:
     """Of one call.
 
-    now:    what the call is set to. vendor: who does a part, for people.
+    now:    what the call is set to. vendor: who does a part, for people. plain: an error as a sentence.
     listener, output: the caller's side of the context, and what the carrier plays.
     cut:    sends an interruption through the call. cancel: ends it at once.
     """
@@ -94,6 +94,7 @@ class Lifeline:
         *,
         now: Callable[[], Effective],
         vendor: Callable[[Part], str],
+        plain: Callable[[ErrorFrame], str | None],
         on_this_machine: frozenset[Part],
         listener: FrameProcessor,
         output: FrameProcessor,
@@ -103,7 +104,8 @@ class Lifeline:
         version: Callable[[], int],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        self._parts, self._now, self._vendor, self._here = parts, now, vendor, on_this_machine
+        self._parts, self._now, self._here = parts, now, on_this_machine
+        self._vendor, self._plain = vendor, plain
         self._output, self._cut, self._cancel = output, cut, cancel
         self._tell, self._version, self._spawn = tell, version, spawn
         self._begun = False
@@ -192,9 +194,8 @@ class Lifeline:
         if not self._begun:
             self._gone = gone
             return
-        await self._say_goodbye(
-            f"the agent cannot {_FAILS[gone.part]} any more: {self._last or gone.why}", speaks=gone.part != "tts"
-        )
+        why = (error and self._plain(error)) or self._last or gone.why
+        await self._say_goodbye(f"the agent cannot {_FAILS[gone.part]} any more: {why}", speaks=gone.part != "tts")
 
     async def _unanswered(self, part: Part, *, speaks: bool = True) -> None:
         """The turn has no answer, or not a whole one. speaks: whether the voice can be asked to say so."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from loguru import logger
@@ -26,6 +27,7 @@ from tests.cloud.vendors import KEYS
 from tests.emulators import AssemblyAIEmulator, CartesiaEmulator, OpenAIEmulator, until
 from tests.emulators.pipecat_call import Loudspeaker, Microphone
 
+Row = TypeVar("Row")
 VOICED = 300.0
 
 
@@ -108,6 +110,23 @@ class FaultyCall:
         await until(lambda: self.reason is not None, within)
 
 
+async def side_by_side(rows: Sequence[Row], play: Callable[[Row], Coroutine[Any, Any, None]], batch: int = 11) -> None:
+    """Play the rows of a table, some calls at a time: they mostly wait. A failure names its row."""
+
+    async def one(row: Row) -> None:
+        try:
+            await play(row)
+        except BaseException as failure:
+            failure.add_note(f"Row: {row}")
+            raise
+
+    for start in range(0, len(rows), batch):
+        async with asyncio.TaskGroup() as group:
+            for row in rows[start : start + batch]:
+                group.create_task(one(row))
+                await asyncio.sleep(0.1)
+
+
 @asynccontextmanager
 async def faulty_call(
     folder: Path,
@@ -144,7 +163,6 @@ async def faulty_call(
         )
         events: list[Event] = []
         line = Line()
-        cartesia_lines._KEPT.clear()
         call = Call(
             agent, 1, line, carrier_name="test", keys=KEYS, here=Here(), choose=None, listener=events.append, line=on
         )
@@ -155,7 +173,6 @@ async def faulty_call(
             if begin:
                 await call.begin()
                 if lines and agent.on_trouble:
-                    await until(lambda: len(voice.lines) >= 2)
                     await until(lambda: len(cartesia_lines._KEPT) >= 2)
             yield made
         finally:

@@ -14,12 +14,12 @@ from runner.definition import OnTrouble
 from runner.live import silence
 from tests.emulators import OpenAIEmulator, sound, until
 from tests.emulators.openai import Reply, ToolCall
-from tests.faults.faulty_call import faulty_call
+from tests.faults.faulty_call import faulty_call, side_by_side
 
 SORRY, GOODBYE = OnTrouble().say, OnTrouble().goodbye
 GOOD = "Good morning. How are you today?"
-QUICK = "llm: {timeout: 0.8s, max_retries: 2}\n"
-SHOP = """llm: {timeout: 0.8s, max_retries: 1}
+QUICK = "llm: {timeout: 1.5s, max_retries: 2}\n"
+SHOP = """llm: {timeout: 1.5s, max_retries: 1}
 stages:
   start:
     prompt: Ask.
@@ -128,13 +128,13 @@ ROWS = [
         "hang before the first byte",
         lambda m: m.stall(0, None),
         [SORRY],
-        "OpenAI said nothing for 0.8 s (llm.timeout).",
+        "OpenAI said nothing for 1.5 s (llm.timeout).",
     ),
     Row(
         "hang in mid-stream",
         lambda m: m.stall(4),
         SOME,
-        "OpenAI said nothing more for 0.8 s in the middle of its answer (llm.timeout).",
+        "OpenAI said nothing more for 1.5 s in the middle of its answer (llm.timeout).",
         asked=1,
     ),
     Row("connection broken before the first word", lambda m: m.cut(0), [GOOD], asked=2),
@@ -217,18 +217,28 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_model_fails(row: Row, tmp_path: Path) -> None:
-    async with faulty_call(tmp_path, row.file, lines=False) as call:
+PART = -(-len(ROWS) // 3)
+
+
+@pytest.mark.parametrize(
+    "rows", [ROWS[at : at + PART] for at in range(0, len(ROWS), PART)], ids=["one", "two", "three"]
+)
+async def test_model_fails(rows: list[Row], tmp_path: Path) -> None:
+    """Each row is a call of its own."""
+    await side_by_side(rows, lambda row: fails(row, tmp_path))
+
+
+async def fails(row: Row, folder: Path) -> None:
+    async with faulty_call(folder, row.file, lines=False) as call:
         call.mind.answer = lambda body: GOOD
         row.fault(call.mind)
         await call.ask()
         if row.heard:
-            await call.until_said(row.heard[-1])
+            await call.until_said(row.heard[-1], 20)
         if row.shown:
-            await until(lambda: call.problems)
+            await until(lambda: call.problems, 20)
         if row.ends:
-            await call.until_over()
+            await call.until_over(20)
         assert call.said == row.heard
         assert row.shown in " ".join(call.problems)
         assert row.shown or not call.problems

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from runner.compiler.services import cartesia_lines
 from runner.definition import OnTrouble
 from runner.live import silence
 from tests.cloud.vendors import KEYS
 from tests.emulators import CartesiaEmulator, sound, until
-from tests.faults.faulty_call import faulty_call
+from tests.faults.faulty_call import faulty_call, side_by_side
 
 SORRY, GOODBYE = OnTrouble().say, OnTrouble().goodbye
 ONE = "Good morning to everybody in this room."
 TWO = f"{ONE} How are you today?"
-QUICK = "tts: {timeout: 0.8s}\n"
+QUICK = "tts: {timeout: 1.5s}\n"
 SECONDS_A_CHARACTER = 0.01
 
 
@@ -96,7 +97,7 @@ ROWS = [
     Row("402", lambda v: refuse(v, 402, "no credits left"), [GOODBYE], "nothing left on the account", GONE),
     Row("403", lambda v: refuse(v, 403, "not in your plan"), [GOODBYE], "Cartesia does not allow this", GONE),
     Row("hang before the first sound, once", lambda v: v.hang(), [ONE]),
-    Row("hang before the first sound", lambda v: v.hang(times=2), [SORRY], "no sound came for 0.8 s (tts.timeout)."),
+    Row("hang before the first sound", lambda v: v.hang(times=2), [SORRY], "no sound came for 1.5 s (tts.timeout)."),
     Row("hang in mid-sentence, another follows", lambda v: v.hang(2), ["How are you today?"], answer=TWO),
     Row("hang in the last sentence", lambda v: v.hang(2), [SORRY], "broke off in the middle of a sentence"),
     *CLOSED,
@@ -113,17 +114,27 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_voice_fails(row: Row, tmp_path: Path) -> None:
-    async with faulty_call(tmp_path, QUICK) as call:
+PART = -(-len(ROWS) // 3)
+
+
+@pytest.mark.parametrize(
+    "rows", [ROWS[at : at + PART] for at in range(0, len(ROWS), PART)], ids=["one", "two", "three"]
+)
+async def test_voice_fails(rows: list[Row], tmp_path: Path) -> None:
+    """Each row is a call of its own."""
+    await side_by_side(rows, lambda row: fails(row, tmp_path))
+
+
+async def fails(row: Row, folder: Path) -> None:
+    async with faulty_call(folder, QUICK) as call:
         call.mind.answer = lambda body: row.answer
         row.fault(call.voice)
         await call.ask()
-        await call.until_said(row.heard[-1])
+        await call.until_said(row.heard[-1], 20)
         if row.shown:
-            await until(lambda: call.problems)
+            await until(lambda: call.problems, 20)
         if row.ends:
-            await call.until_over()
+            await call.until_over(20)
         heard = " ".join(call.said)
         assert heard.endswith(row.heard[-1])
         if len(heard) > len(row.heard[-1]):
@@ -181,6 +192,7 @@ async def test_handshake_that_is_refused_for_a_moment(status: int, tmp_path: Pat
 
 
 async def test_key_that_is_wrong_from_the_start_ends_the_call(tmp_path: Path) -> None:
+    cartesia_lines._KEPT.clear()
     async with faulty_call(tmp_path, QUICK, voice=CartesiaEmulator(key="another"), lines=False) as call:
         await call.until_over()
         assert GONE in str(call.reason)
@@ -191,6 +203,7 @@ async def test_key_that_is_wrong_from_the_start_ends_the_call(tmp_path: Path) ->
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid"], ids=["refused", "no such name"])
 async def test_voice_that_is_not_there_ends_the_call_after_a_turn(host: str, tmp_path: Path) -> None:
     address = f"ws://{host}/tts/websocket"
+    cartesia_lines._KEPT.clear()
     async with faulty_call(tmp_path, QUICK, lines=False, endpoints={"tts": address}) as call:
         call.mind.answer = lambda body: ONE
         await call.ask()
@@ -247,7 +260,11 @@ async def test_silence_of_the_voice_has_a_cause(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_lines_for_trouble_are_asked_for_once_a_process(tmp_path: Path) -> None:
+    cartesia_lines._KEPT.clear()
     async with faulty_call(tmp_path) as call:
+        assert call.voice.lines == [SORRY, GOODBYE]
+        await call.ask()
+        await until(lambda: call.said)
         assert call.voice.lines == [SORRY, GOODBYE]
     async with faulty_call(tmp_path, "on_trouble: false\n") as call:
         assert call.voice.lines == []
