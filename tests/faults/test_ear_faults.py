@@ -143,7 +143,7 @@ async def _broken(row: Row, ears: AssemblyAIEmulator) -> None:
 
 
 async def _say(call: FaultyCall, text: str, first: int) -> float:
-    """Numbered speech whose words the emulated ear knows. Returns when its last sound has left."""
+    """Numbered speech whose words the emulated ear knows. Returns when its last sound has left, or the call is over."""
     samples = speak(text)
     loud = np.flatnonzero(np.abs(samples.astype(int)) > 500)
     samples = samples[: (int(loud[-1]) // 320 + 1) * 320]
@@ -154,7 +154,10 @@ async def _say(call: FaultyCall, text: str, first: int) -> float:
         timeline.words.append(word)
         timeline.ends.append(first + int(middle) // 160)
         letters += len(word) + 1
-    return await call.line.microphone.speak(numbered(samples, first))
+    speaking = asyncio.create_task(call.line.microphone.speak(numbered(samples, first)))
+    await until(lambda: speaking.done() or call.reason, 25)
+    speaking.cancel()
+    return time.monotonic()
 
 
 def _counted(body: dict[str, Any]) -> str:
