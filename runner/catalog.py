@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
 from runner.definition import ListenFor, Setting
 from runner.definition import Service as Held
@@ -209,7 +208,7 @@ def named(part: Part, one: Held, among: Sequence[Held]) -> str:
     for name in ("model", "voice"):
         if len({str(other.settings.get(name)) for other in same}) == len(same):
             return f"{title} ({one.settings.get(name)})"
-    address = urlsplit(one.endpoint or "").netloc
+    address = (one.endpoint or "").partition("://")[2].partition("/")[0]
     return f"{title} ({address})" if address else title
 
 

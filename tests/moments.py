@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.catalog import PARTS, PROVIDERS, Part
-from runner.definition import AgentDefinition, Service
+from runner.definition import AgentDefinition, OnTrouble, Service
 from runner.document.load import load
 from runner.effective import Change, Effective, FieldChange, effective
 from tests.running import PROJECT
@@ -60,7 +60,9 @@ def _with(moment: Effective, field: FieldChange) -> Effective:
             return replace(moment, listen_for=field.after)  # type: ignore[arg-type]
         case "stt" | "llm" | "tts":
             return replace(moment, **{head: _service_with(head, moment.service(head), name, field.after)})
-        case "turns" | "limits":
+        case "on_trouble" if not name:
+            return replace(moment, on_trouble=OnTrouble() if field.after else None)
+        case "turns" | "limits" | "on_trouble":
             return replace(moment, **{head: _record_with(getattr(moment, head), name, field.after)})
         case _:
             raise AssertionError(f"{field.path} is no part of a moment")
@@ -70,8 +72,13 @@ def _service_with(part: Part, service: Service, name: str, value: Any) -> Servic
     if name == "provider":
         known = PROVIDERS[part, value].fields
         return replace(service, provider=value, settings={n: v for n, v in service.settings.items() if n in known})
-    if name == "endpoint":
-        return replace(service, endpoint=value)
+    if name in ("endpoint", "fallback"):
+        return replace(service, **{name: value})
+    if name.startswith("fallback."):
+        _, number, inner = name.split(".", 2)
+        instead = list(service.fallback)
+        instead[int(number)] = _service_with(part, instead[int(number)], inner, value)
+        return replace(service, fallback=tuple(instead))
     return replace(service, settings={**service.settings, name: value})
 
 
@@ -85,9 +92,13 @@ def settings_of(moment: Effective) -> dict[str, object]:
     held: dict[str, object] = {f.name: getattr(moment, f.name) for f in fields(Effective) if f.name not in AT_ENTRY}
     for part in PARTS:
         service = moment.service(part)
-        settings = {name: value for name, value in service.settings.items() if value is not None}
-        held[part] = (service.provider, service.endpoint, settings)
+        held[part] = [_set(one) for one in (service, *service.fallback)]
     return held
+
+
+def _set(service: Service) -> tuple[str, str | None, dict[str, object]]:
+    settings = {name: value for name, value in service.settings.items() if value is not None}
+    return service.provider, service.endpoint, settings
 
 
 def all_moments() -> list[Effective]:
