@@ -32,7 +32,7 @@ from pipecat.utils.errors import ErrorCategory
 from runner.compiler.fallback import Member, Relay
 from runner.compiler.sentences import Sentences
 from runner.compiler.services.looking_ahead import without_ahead
-from runner.compiler.services.openai_asking import NoAnswer
+from runner.compiler.services.openai_asking import Asking, NoAnswer
 
 FIRST_SECS, GAP_SECS = 1.2, 3.0
 """How long a model may say nothing before its answer begins, and within it, while another one could take over."""
@@ -71,11 +71,16 @@ class Models(Relay):
             if not self._asked:
                 await self.back()
             self._ask(frame)
+            self._tell_alone()
         elif isinstance(frame, InterruptionFrame):
             self._asked.clear()
             await self._begin_anew()
             self._open = False
         await self.send(frame)
+
+    def _tell_alone(self) -> None:
+        if isinstance(self.service, Asking):
+            self.service.alone = self.successor is None
 
     def _ask(self, frame: LLMContextFrame) -> None:
         if not self._asked:
@@ -127,6 +132,7 @@ class Models(Relay):
     async def hand_over(self, before: Member, *, failed: bool) -> None:
         await self._sentences.forget()
         self._news_at = time.monotonic()
+        self._tell_alone()
         if self._asked:
             first, *others = self._asked
             for frame in (self._continued(first), *others):

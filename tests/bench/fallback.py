@@ -2,9 +2,9 @@
 
 Run: python -m tests.bench.fallback [--turns 10]
 
-Each turn is a call of its own: a caller asks, the first model dies 300 ms later in one of several ways, the second one answers as
-it would have by itself (its first word after 400 ms). Time runs from the question to the first sound that is heard. Beside it, the
-same turn with the second model alone. Allowed: 1.5 s more.
+Each turn is a call of its own: a caller asks, the first model dies 300 ms later in one of several ways, the second one answers
+as it would have by itself (its first word after 400 ms). Time runs from the question to the first sound that is heard. Beside it,
+the same turn with the second model alone. Allowed: 1.5 s more.
 """
 
 from __future__ import annotations

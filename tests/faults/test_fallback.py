@@ -164,16 +164,24 @@ async def test_first_model_is_asked_again_after_its_rest_and_rests_longer_when_i
     monkeypatch.setattr(fallback, "REST_SECS", 0.8)
     async with call_of(tmp_path) as both:
         call = both.call
-        call.mind.fail(500, 3)
-        both.mind.reply("I stand in.")
+        call.mind.fail(500, 2)
+        both.mind.reply("I stand in.", "I still stand in.", "Not yet.")
         await call.ask()
         await call.until_said("I stand in.")
+        await asyncio.sleep(1.2)
+        await call.ask("Who is there?")
+        await call.until_said("I still stand in.")
+        assert len(call.mind.requests) == 2, "it was tried again"
+        await asyncio.sleep(0.9)
+        await call.ask("And now?")
+        await call.until_said("Not yet.")
+        assert len(call.mind.requests) == 2, "it rests twice as long now"
         await asyncio.sleep(1.2)
         call.mind.reply("I am back.")
         await call.ask("And now?")
         await call.until_said("I am back.")
         assert any("is at work again." in line for line in call.problems)
-        assert len(both.mind.requests) == 1
+        assert len(both.mind.requests) == 3
 
 
 STAGES = """

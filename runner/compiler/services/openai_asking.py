@@ -96,7 +96,12 @@ class _Seen:
 
 
 class Asking(OpenAILLMService):
-    """The service of one call. `limit` and `tries_again` are read at each request."""
+    """The service of one call. `limit` and `tries_again` are read at each request.
+
+    alone: nobody takes over when it fails, so it is worth a second try where the file says nothing.
+    """
+
+    alone = True
 
     @property
     def limit(self) -> float:
@@ -107,7 +112,7 @@ class Asking(OpenAILLMService):
     @property
     def tries_again(self) -> int:
         given = getattr(self._settings, "max_retries", None)
-        return given if isinstance(given, int) else TRIES_AGAIN
+        return given if isinstance(given, int) else TRIES_AGAIN if self.alone else 0
 
     async def get_chat_completions(self, context: LLMContext) -> AsyncStream[ChatCompletionChunk]:
         now = asyncio.get_running_loop().time
