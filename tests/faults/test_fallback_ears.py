@@ -104,7 +104,7 @@ async def test_sentence_in_which_the_first_ear_breaks_is_heard_whole_by_the_next
 async def _heard_whole(breaks: Callable[[AssemblyAIEmulator], Awaitable[None]], after: float, folder: Path) -> None:
     """after: seconds from the sentence's first word; in a word, or when it is over and its words have not come."""
     folder.mkdir()  # noqa: ASYNC240
-    async with heard_by_two(folder) as (call, other):
+    async with heard_by_two(folder) as (call, _):
         await until(lambda: call.ears.sessions and call.ears.session.sent, 20)
         call.ears.final_delay = 2.0
         speaking = asyncio.create_task(_say(call, FIRST, 1))
