@@ -30,8 +30,10 @@ CONTEXT_ID = "..."
 """Stands for what Cartesia's messages of one answer share; a call makes a new one each time."""
 
 _IN_THE_CLOUD = Here()
-_ANSWER = b'data: {"id":"","object":"chat.completion.chunk","model":"","choices":[{"index":0,"delta":{"content":"."}}]}'
-_ANSWER += b"\n\ndata: [DONE]\n\n"
+_ANSWER = (
+    b'data: {"id":"","object":"chat.completion.chunk","model":"","choices":[{"index":0,"delta":{"content":"."}}]}'
+    b"\n\ndata: [DONE]\n\n"
+)
 """The shortest answer of a model that is one: an empty one would be asked for again."""
 
 _MASKED = {name: f"[{name}]" for name in KEY_NAMES}
