@@ -198,11 +198,22 @@ def change(before: Effective | None, after: Effective) -> Change:
     if (before.listen_for if before else None) != after.listen_for:
         found.append(FieldChange("listen_for", before and before.listen_for, after.listen_for, "next turn"))
     found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
-    if after.on_trouble and (before is None or before.on_trouble):
-        found.extend(_record_changes("on_trouble", before and before.on_trouble, after.on_trouble, "now"))
-    elif before is None or bool(before.on_trouble) != bool(after.on_trouble):
-        found.append(FieldChange("on_trouble", before and bool(before.on_trouble), bool(after.on_trouble), "now"))
+    found.extend(_trouble_changes(before, after))
     return Change(tuple(found))
+
+
+def _trouble_changes(before: Effective | None, after: Effective) -> Iterator[FieldChange]:
+    """What is said in trouble: switched on or off, and in which words."""
+    was, now = before and before.on_trouble, after.on_trouble
+    switch = FieldChange("on_trouble", before and bool(was), bool(now), "now")
+    if before is None:
+        yield from _record_changes("on_trouble", None, now, "now") if now else (switch,)
+        return
+    if now and not was:
+        yield switch
+    yield from _record_changes("on_trouble", was or OnTrouble(), now or OnTrouble(), "now")
+    if was and not now:
+        yield switch
 
 
 def in_fallback(path: str) -> tuple[Part, int, str] | None:

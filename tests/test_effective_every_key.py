@@ -119,7 +119,7 @@ def values(path: str, node: Node) -> list[Any]:
         found = [*VOICES]
     elif path.endswith(("tts.voice", "tts.fallback[].voice", "languages[].voice")):
         found = [*VOICES, "maya"]
-    elif path in NAMES:
+    elif path in NAMES and "additionalProperties" in node:
         found += [{NAMES[path]: value} for value in values(f"{path}[]", node["additionalProperties"])]
     elif "boolean" in kinds:
         found += [True, False]

@@ -207,6 +207,10 @@ CASES: dict[str, tuple[str, str]] = {
         "stt: {provider: gladia}\nstages: {a: {prompt: Ask., stt: {language: de}, next: [{otherwise: b}]}, b: {end: true}}\n",
         "stt: {provider: groq}\nstages: {a: {prompt: Ask., stt: {language: de}, next: [{otherwise: b}]}, b: {end: true}}\n",
     ),
+    "same-again": (
+        "llm: {model: gpt-4o, fallback: [{model: gpt-4o}]}\n",
+        "llm: {model: gpt-4o, fallback: [{model: gpt-4o-mini}, {provider: anthropic, model: claude-haiku-4-5}]}\n",
+    ),
     # turns and limits
     "smart-turn-unused": (
         "stt: {turn_detection: assemblyai}\nturns: {smart_turn: true}\n",
