@@ -157,6 +157,7 @@ async def test_idle_prompts_say_goodbye_and_never_speak_while_the_caller_waits(t
     answer = "This answer was long in coming, and it also takes more than a second to be said."
     mind.reply(answer)
     async with faulty_call(tmp_path, f"greeting: Hello.\n{IDLE}", mind=mind, lines=False) as call:
+        page = told_page(call)
         await call.until_said("Hello.")
         await call.ask("Think it over.")
         await call.until_said("to be said.")
@@ -166,6 +167,7 @@ async def test_idle_prompts_say_goodbye_and_never_speak_while_the_caller_waits(t
         await call.until_over()
         assert " ".join(call.said[2:]) == "Are you there? Are you there? Then goodbye."
         assert call.reason == "the caller said nothing any more (turns.idle)"
+        assert page == [call.reason]
 
 
 async def test_silence_in_which_nobody_listens_does_not_count(tmp_path: Path) -> None:
@@ -197,7 +199,7 @@ async def test_warning_waits_for_the_callers_turn_and_the_goodbye_is_heard(tmp_p
         call.mind.reply("I see.")
         spoken = len(sound) / 16_000
         limited(
-            call, max_call=spoken + 3, warn_before=2.5 + spoken / 2, warning="Time is short.", goodbye="Time is up."
+            call, max_call=spoken + 2, warn_before=1.5 + spoken / 2, warning="Time is short.", goodbye="Time is up."
         )
         ended = await call.line.microphone.speak(sound)
         await call.until_said("Time is short.")
@@ -220,10 +222,6 @@ async def test_time_that_is_up_in_mid_sentence_says_goodbye_and_keeps_what_was_h
         speaking.cancel()
         assert (call.said, call.mind.requests) == (["Time is up."], [])
         assert call.reason == "the call reached its longest time (limits.max_call)"
-
-
-async def _is_idle(call: FaultyCall) -> None:
-    del call
 
 
 async def _has_no_more_money(call: FaultyCall) -> None:
@@ -249,12 +247,6 @@ async def _takes_too_long(call: FaultyCall) -> None:
 
 WAYS = [
     (leave, STAGES.format(bye=SAID), True, BYE),
-    (
-        _is_idle,
-        IDLE.replace("tries: 2", "tries: 1") + "greeting: Hi.",
-        True,
-        "the caller said nothing any more (turns.idle)",
-    ),
     (_takes_too_long, "", True, "the call reached its longest time (limits.max_call)"),
     (_is_stopped, "", True, "runner was stopped"),
     (_is_cancelled, "", True, "the caller hung up"),
