@@ -215,7 +215,7 @@ class Lifeline:
             turns = "a turn" if tries == 1 else f"{tries} turns in a row"
             await self._say_goodbye(f"{turns} could not be answered (on_trouble.tries): {self._last}", speaks=speaks)
         elif trouble:
-            self._speaking_of_it = True
+            self._speaking_of_it = speaks
             if not await self._say(trouble.say, speaks=speaks):
                 await self._say_goodbye(f"the agent cannot speak any more: {self._last}", speaks=False)
 

@@ -234,15 +234,15 @@ async def fails(row: Row, folder: Path) -> None:
         row.fault(call.mind)
         await call.ask()
         if row.heard:
-            await call.until_said(row.heard[-1], 20)
+            await call.until_said(row.heard[-1])
         if row.shown:
-            await until(lambda: call.problems, 20)
+            await until(lambda: call.troubles, 30)
         if row.ends:
-            await call.until_over(20)
+            await call.until_over()
         assert call.said == row.heard
-        assert row.shown in " ".join(call.problems)
-        assert row.shown or not call.problems
-        assert (call.sound > 0) == bool(row.heard)
+        assert row.shown in " ".join(call.troubles)
+        assert row.shown or not call.troubles
+        await until(lambda: (call.sound > 0) == bool(row.heard), 30)
         assert (row.ends in (call.reason or "")) if row.ends else call.reason is None
         if row.asked is not None:
             assert len(call.mind.requests) == row.asked
@@ -267,7 +267,7 @@ async def test_model_that_is_not_there(address: str, words: str, tmp_path: Path)
         await call.ask()
         await call.until_said(SORRY)
         assert call.reason is None
-        assert words in " ".join(call.problems)
+        assert words in " ".join(call.troubles)
         assert call.sound > 0
 
 
@@ -276,7 +276,7 @@ async def test_third_turn_in_a_row_without_an_answer_ends_the_call(tmp_path: Pat
         call.mind.fail(500, None)
         for turn in range(2):
             await call.ask()
-            await until(lambda turn=turn: len(call.said) == turn + 1, 10)
+            await until(lambda turn=turn: len(call.said) == turn + 1, 30)
         await call.ask()
         await call.until_over()
         assert call.said == [SORRY, SORRY, GOODBYE]
@@ -291,7 +291,7 @@ async def test_answer_in_between_begins_the_count_anew(tmp_path: Path) -> None:
             else:
                 call.mind.fail(500)
             await call.ask()
-            await until(lambda turn=turn: len(call.said) == turn + 1 or call.reason, 10)
+            await until(lambda turn=turn: len(call.said) == turn + 1 or call.reason, 30)
             if call.reason:
                 break
         assert call.said[:5] == [SORRY, SORRY, GOOD, SORRY, SORRY]
@@ -303,15 +303,15 @@ async def test_silence_has_a_cause_and_ends_with_a_sentence(tmp_path: Path, monk
         call.mind.stall(0, None)
         asked = time.monotonic()
         await call.ask()
-        await until(lambda: call.silences)
+        await until(lambda: call.silences, 30)
         (told,) = call.silences
         assert told.part == "llm"
         assert told.text == "Nobody has spoken for 0.3 s. The call waits for the model's first word (OpenAI)."
         assert any("WARNING" in line and told.text in line for line in call.log)
         await call.until_said(SORRY)
-        assert time.monotonic() - asked < 6
+        assert time.monotonic() - asked < 15, "and not after the thirty seconds of the model"
         assert call.mind.requests[0].abandoned
-        assert call.problems == ["OpenAI let the caller wait for 1 s (on_trouble.after). The answer is given up."]
+        assert call.troubles == ["OpenAI let the caller wait for 1 s (on_trouble.after). The answer is given up."]
 
 
 async def test_answer_that_comes_in_time_is_no_silence(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ async def test_answer_that_comes_in_time_is_no_silence(tmp_path: Path) -> None:
         await call.ask()
         await call.until_said(GOOD)
         assert not call.silences
-        assert not call.problems
+        assert not call.troubles
 
 
 async def test_call_of_a_function_that_is_fine_is_made_once(tmp_path: Path) -> None:
