@@ -94,16 +94,18 @@ MODELS = [
 
 
 async def test_turn_that_the_first_model_leaves_unanswered_is_answered_by_the_next(tmp_path: Path) -> None:
-    await at_once(_answered_by_the_next(row, tmp_path / row.name) for row in MODELS)
+    ready = asyncio.Barrier(len(MODELS))
+    await at_once(_answered_by_the_next(row, tmp_path / row.name, ready) for row in MODELS)
 
 
-async def _answered_by_the_next(row: Row, folder: Path) -> None:
+async def _answered_by_the_next(row: Row, folder: Path, ready: asyncio.Barrier) -> None:
     folder.mkdir()  # noqa: ASYNC240
     async with call_of(folder) as both:
         call = both.call
         row.fault(call.mind)
         call.mind.reply(*[TWO] * 5)
         both.mind.reply("All is well here. What can I do?")
+        await ready.wait()
         asked = time.monotonic()
         await call.ask()
         await call.until_said("What can I do?", 20)
