@@ -198,9 +198,8 @@ class Ear:
             text, self._told_until = self._read(), self.clock_ms // WINDOW_MS
             if not text:
                 return None
-            self._turns += 1
-            end_ms = self.clock_ms - turn.silent_ms
-            return Heard(turn.order, text, tuple(text.split()), turn.start_ms, end_ms, is_end=True)
+            self._turns += 1  # the words are told from all sound until now, so that is where the last of them ends
+            return Heard(turn.order, text, tuple(text.split()), turn.start_ms, self.clock_ms, is_end=True)
         if rest := turn.pieces[turn.reached :]:
             self._script.appendleft(rest)
         self._turns += 1

@@ -11,7 +11,7 @@ import time
 from pipecat.utils.network import exponential_backoff_time
 
 LOST_SECS = 8.0
-"""How long a session is tried for. A caller who speaks meanwhile is not heard, and has to be told within ten seconds."""
+"""How long there may be no session. A caller who speaks meanwhile is not heard, and has to be told within ten seconds."""
 
 TRY_SECS = 3.0
 """How long one try may take, from the connection to `Begin`. The vendor: about 1.2 s."""
@@ -21,6 +21,9 @@ STABLE_SECS = 3.0
 
 TELL_SECS = 2.0
 """After so long without a session people are told, if nothing was told yet."""
+
+_LONGEST_PAUSE_SECS = 2.0
+"""Unless the file wants longer ones."""
 
 _LEAST_TRIES = 2
 """With waits as long as the file may say."""
@@ -34,25 +37,35 @@ class Outage:
     """
 
     def __init__(self) -> None:
-        self._began: float | None = None
+        self._since: float | None = None
+        self._lost_secs = 0.0
         self.tries = 0
         self.told = False
 
     @property
     def goes_on(self) -> bool:
-        return self._began is not None
+        """There is no session now."""
+        return self._since is not None
 
     def begins(self) -> None:
-        """There is no session. Within an outage this changes nothing."""
-        if self._began is None:
-            self._began = time.monotonic()
+        """There is no session."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def has_session(self) -> None:
+        """There is one again. Nobody knows yet whether it lasts."""
+        self._lost_secs, self._since = self._secs, None
 
     def ends(self) -> None:
-        self._began, self.tries, self.told = None, 0, False
+        """A session has lasted, or words came."""
+        self._since, self._lost_secs, self.tries, self.told = None, 0.0, 0, False
 
     def pause(self, least: float, most: float) -> float:
-        """Seconds to wait before the next try; the first is made at once."""
-        return exponential_backoff_time(self.tries, least, most, multiplier=least) if self.tries else 0.0  # pyright: ignore[reportArgumentType]
+        """Seconds to wait before the next try; the first is made at once. least, most: as the file says."""
+        if not self.tries:
+            return 0.0
+        most = min(most, max(least, _LONGEST_PAUSE_SECS))
+        return exponential_backoff_time(self.tries, least, most, multiplier=least)  # pyright: ignore[reportArgumentType]
 
     def is_over_after(self, pause: float) -> bool:
         """Whether another try, after waiting `pause` seconds, would come too late."""
@@ -65,4 +78,4 @@ class Outage:
 
     @property
     def _secs(self) -> float:
-        return time.monotonic() - self._began if self._began is not None else 0.0
+        return self._lost_secs + (time.monotonic() - self._since if self._since is not None else 0.0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
@@ -46,7 +47,7 @@ WORDS_SECS = 1.5
 QUIET_SECS_AGAIN = 1.0
 """How much sound another session hears again when no voice was in it: a word may just have begun."""
 
-GENTLE = 2.0
+GENTLE = 4.0
 """How many times faster than it is spoken sound is sent to a vendor that was sent it too fast."""
 
 _READ_AS: Mapping[object, type[BeginMessage] | type[TurnMessage] | type[SpeechStartedMessage]] = {
@@ -107,6 +108,8 @@ class Session:
         self._may_speak_until = 0.0
         self._unanswered = bytearray()
         self._loud = bytearray()
+        self._piece_size = 0
+        self._next_at = 0.0
         self._unanswered_from = 0.0
         self._finished: set[tuple[object, ...]] = set()
         self._finished_orders: set[object] = set()
@@ -134,19 +137,21 @@ class Session:
         self._unanswered += piece
         self._loud.append(loud)
         self._sent_secs += PIECE_SECS
-        kept = round(self.keep_secs / PIECE_SECS)
-        if len(self._loud) > kept + 100:
-            self._forget(len(self._loud) - kept)
+        self._piece_size = len(piece)
+        if self._sent_secs - self._unanswered_from > self.keep_secs + 5:
+            self._forget_until(self._sent_secs - self.keep_secs)
         if loud:
             self.voiced_secs += PIECE_SECS
         self._out.put_nowait(piece)
 
-    def _forget(self, pieces: int) -> None:
-        """The oldest of what is remembered."""
-        if self._loud and pieces > 0:
-            del self._unanswered[: pieces * (len(self._unanswered) // len(self._loud))]
-            del self._loud[:pieces]
-            self._unanswered_from += pieces * PIECE_SECS
+    def _forget_until(self, secs: float) -> None:
+        """What is remembered from before `secs` of the session's sound. To the sample: a word is neither cut nor heard twice."""
+        old = round((secs - self._unanswered_from) / PIECE_SECS * self._piece_size / 2) * 2
+        if old > 0:
+            del self._unanswered[:old]
+            self._unanswered_from = secs
+            left = math.ceil(len(self._unanswered) / self._piece_size)
+            del self._loud[: len(self._loud) - left]
 
     def say(self, message: Message) -> None:
         self._out.put_nowait(json.dumps(message))
@@ -181,8 +186,8 @@ class Session:
         """
         if speaking or self.turn_open or any(self._loud):
             return bytes(self._unanswered)
-        size = len(self._unanswered) // len(self._loud) if self._loud else 0
-        return bytes(self._unanswered[-max(len(self._unsent), round(QUIET_SECS_AGAIN / PIECE_SECS) * size, 1) :])
+        last = max(len(self._unsent), round(QUIET_SECS_AGAIN / PIECE_SECS) * self._piece_size)
+        return bytes(self._unanswered[-last:]) if last else b""
 
     @property
     def _unsent(self) -> bytes:
@@ -195,8 +200,7 @@ class Session:
     def _answered(self, until: float) -> None:
         """A turn is finished that ended `until` seconds after the session's first sound."""
         self._turn_open, self._may_speak_until, self.forced = False, 0.0, False
-        pieces = round((min(until, self._sent_secs) - self._unanswered_from) / PIECE_SECS)
-        self._forget(min(pieces, len(self._loud)))
+        self._forget_until(min(until, self._sent_secs))
 
     def finish(self) -> None:
         """Tell the session to say its last words. They, and its goodbye, are told like everything it says."""
@@ -305,12 +309,19 @@ class Session:
                     case bytes() as piece:
                         await self._send(piece)
                         if self.gentle and not self._out.empty():
-                            await asyncio.sleep(PIECE_SECS / GENTLE)
+                            await self._pace()
                     case str() as message:
                         await self.socket.send(message)
                     case None:
                         await self._send_rest()
                 self._going = None
+
+    async def _pace(self) -> None:
+        """By the clock: waits that become longer than they should, on a busy machine, are made up for."""
+        now = time.monotonic()
+        self._next_at = max(self._next_at, now - 1.0) + PIECE_SECS / GENTLE
+        if self._next_at > now:
+            await asyncio.sleep(self._next_at - now)
 
     async def _send(self, piece: bytes) -> None:
         rate = round(len(piece) / 2 / PIECE_SECS)

@@ -231,6 +231,7 @@ class Sessions(Recovery):
             farewell(old)
         self._listening.next(new)
         self._spawn(self._owner.went_over(old, new))
+        self._outage.has_session()
         self._silence.begins_anew(due=due)
         if self._force_on_return and not self._owner.speaking:
             self._pass_on()
