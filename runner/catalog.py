@@ -199,6 +199,7 @@ PROVIDERS: dict[tuple[Part, str], Provider] = _Providers(
     }
 )
 
+
 def named(part: Part, one: Held, among: Sequence[Held]) -> str:
     """A service for people: its vendor, and what sets it apart from others by the same vendor."""
     title = PROVIDERS[part, one.provider].title

@@ -97,7 +97,7 @@ def settings_of(moment: Effective) -> dict[str, object]:
 
 
 def _set(service: Service) -> tuple[str, str | None, dict[str, object]]:
-    settings = {name: value for name, value in service.settings.items() if value is not None}
+    settings: dict[str, object] = {name: value for name, value in service.settings.items() if value is not None}
     return service.provider, service.endpoint, settings
 
 

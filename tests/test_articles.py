@@ -18,7 +18,9 @@ KEYS = {path.removeprefix(".").replace("[]", "") for path in EVERYTHING}
 PAGES = [PROJECT / "runner" / "page" / place / "articles.html" for place in ("source/public", "static")]
 
 
-@pytest.mark.parametrize("row", [row for _, row in ROWS if row.tried], ids=lambda row: f"{row.where}: {row.theirs}"[:70])
+@pytest.mark.parametrize(
+    "row", [row for _, row in ROWS if row.tried], ids=lambda row: f"{row.where}: {row.theirs}"[:70]
+)
 def test_lines_of_a_row_are_right_or_told_as_the_row_says(row: Row) -> None:
     loaded = load(PROJECT / "agents" / "row.yaml", text=f"prompt: Say hello.\n{row.tried}")
     found = [f"{problem.message} {problem.hint}" for problem in loaded.problems]

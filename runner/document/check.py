@@ -74,7 +74,7 @@ def _names_another(data: object) -> bool:
             return True
         instead: Any = cast("Schema", group).get("fallback")
         items = cast("list[Any]", instead) if isinstance(instead, list) else []
-        for one in (group, *items):
+        for one in cast("list[Any]", [group, *items]):
             if not isinstance(one, dict) or cast("Schema", one).get("provider", default) != default:
                 return True
     return False

@@ -248,7 +248,7 @@ class _Explainer(ValueProblems):
         """The part whose settings stand at `path` when another provider does it than the one described by hand."""
         here: list[Part] = [part for part in PARTS if path[-1:] == (part,) and len(path) in (1, 3)]
         if path[1:2] == ("fallback",):
-            part = next(part for part in PARTS if part == path[0])
+            part: Part = next(part for part in PARTS if part == path[0])
             name = cast("dict[str, str]", self._value(path)).get("provider", self._provider(part).name)
             known = resolved(settings_of(self._node((part,)), {})["provider"])["enum"]
             return part if name in known and PROVIDERS[part, name].service else None

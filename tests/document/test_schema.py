@@ -112,7 +112,9 @@ OURS = {"stt": {"keep_sound"}, "tts": {"timeout"}}
 def test_every_vendor_setting_names_the_vendor_s_own_name(service: str) -> None:
     for path, node in ALL.items():
         ours = path.rpartition(".")[2] in OURS.get(service, ())
-        if path.startswith(f"{service}.") and not (ours or path.endswith(("provider", "fallback", "]", ".file", ".only"))):
+        if path.startswith(f"{service}.") and not (
+            ours or path.endswith(("provider", "fallback", "]", ".file", ".only"))
+        ):
             assert "'s name: " in node["description"], path
 
 

@@ -380,7 +380,6 @@ def _check_duration(session: AssemblyAISession, size: int) -> None:
 
 
 def _turn(session: AssemblyAISession, heard: Heard, *, formatted: bool) -> dict[str, Any]:
-    configuration = session.configuration
     text = heard.text if formatted else "".join(c for c in heard.text.lower() if c not in ".,?!")
     words = [word if formatted else word.lower().strip(".,?!") for word in heard.words]
     step = (heard.end_ms - heard.start_ms) / max(1, len(words))

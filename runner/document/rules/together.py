@@ -18,7 +18,8 @@ def _unknown_voice(agent: Agent) -> Iterator[Hit]:
     names = list(group_of(agent.data.get("voices")))
     if not names:
         return
-    voices: dict[Where, object] = {("tts", "voice"): group_of(agent.data.get("tts")).get("voice")} | {
+    voices: dict[Where, object] = {("tts", "voice"): group_of(agent.data.get("tts")).get("voice")}
+    voices |= {
         ("stages", name, "tts", "voice"): group_of(stage.get("tts")).get("voice")
         for name, stage in agent.stages.items()
     }
