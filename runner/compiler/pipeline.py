@@ -6,6 +6,7 @@ runs, and the handles by which a change reaches its parts.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -122,6 +123,7 @@ class Compiled:
     async def finish(self, reason: str) -> None:
         """End the call when all that was said before is out."""
         self.reason, self.ending = reason, True
+        await asyncio.sleep(0)  # what is on its way to the page in this moment goes first: nothing passes an EndFrame
         if self.spoken:
             await self.worker.queue_frame(RTVIServerMessageFrame(data={"type": "end", "reason": reason}))
         await self.worker.queue_frame(EndFrame())
