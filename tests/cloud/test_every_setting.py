@@ -593,7 +593,6 @@ async def test_room_is_made_as_the_file_says() -> None:
         *(
             "daily: {dial_in: ['15551230100']}",
             "daily: {dial_out: [all]}",
-            "daily: {caller_id: 5}",
             "daily: {sip: maybe}",
         ),
         *("daily: {caller_id: '+1 555'}", "daily: {wait_for_caller: 5}"),
