@@ -97,6 +97,9 @@ class Relay(BasePipeline):
         self._started = False
         self._over = False
         self._switching = asyncio.Lock()
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._switcher: asyncio.Task[Any] | None = None
         self._returning: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[Any]] = set()
         self._make(self.at_work)
@@ -140,6 +143,8 @@ class Relay(BasePipeline):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
+        if not self._settled.is_set() and asyncio.current_task() is not self._switcher:
+            await self._settled.wait()  # what is handed over goes first
         if isinstance(frame, StartFrame):
             self._start = frame
         if isinstance(frame, EndFrame | CancelFrame):
@@ -224,6 +229,16 @@ class Relay(BasePipeline):
             await door.queue_frame(frame, direction)
 
     async def _go_over(self, then: Member, error: ErrorFrame | None) -> None:
+        """Frames that come meanwhile wait."""
+        self._switcher = asyncio.current_task()
+        self._settled.clear()
+        try:
+            await self._change_to(then, error)
+        finally:
+            self._settled.set()
+            self._switcher = None
+
+    async def _change_to(self, then: Member, error: ErrorFrame | None) -> None:
         before, self.at_work = self.at_work, then
         told = TookOverFrame(error=error.error if error else f"{then.who} works again", who=then.who, failure=error)
         told.whose, told.processor, told.category = before.provider, self, ErrorCategory.APPLICATION

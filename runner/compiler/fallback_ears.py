@@ -32,8 +32,14 @@ from runner.compiler.services.refused import RefusedSessionFrame
 KEPT_SECS = 30.0
 """How much of what the caller said is kept for another ear."""
 
-BEFORE_SECS = 0.8
-"""How much sound before a sign of the voice detection belongs to what is said."""
+BEFORE_SECS = 4.0
+"""How much sound is kept while the voice detection hears nobody: its sign comes late on a busy machine."""
+
+_AFTER_WORDS_SECS = 0.8
+"""How much of what was said last, when words become final while the caller speaks on, is not among them."""
+
+_ENDS_WITH_SECS = 0.5
+"""A stop that the voice detection tells so soon after final words, beside its own wait, is the end of those words."""
 
 MENDS_SECS = 1.0
 """How long an ear that opens another session may take for it."""
@@ -63,6 +69,7 @@ class Ears(Relay):
         self._kept: deque[_Kept] = deque()
         self._speaking = False
         self._quiet_since = time.monotonic()
+        self._final_at = 0.0
         self._again: set[int] = set()
         self._mending: asyncio.Task[None] | None = None
 
@@ -76,8 +83,12 @@ class Ears(Relay):
     async def take_back(self, frame: Frame) -> None:
         if isinstance(frame, VADUserStartedSpeakingFrame | VADUserStoppedSpeakingFrame):
             self._keep(frame)
+            now = time.monotonic()
             self._speaking = isinstance(frame, VADUserStartedSpeakingFrame)
-            self._quiet_since = time.monotonic()
+            self._quiet_since = now
+            stopped = isinstance(frame, VADUserStoppedSpeakingFrame)
+            if stopped and now - self._final_at < frame.stop_secs + _ENDS_WITH_SECS:
+                self._kept.clear()
         await self.send(frame, UP)
 
     async def made(self, frame: Frame) -> None:
@@ -86,7 +97,7 @@ class Ears(Relay):
         if isinstance(frame, TranscriptionFrame) and not isinstance(
             frame, InterimTranscriptionFrame | EagerTranscriptionFrame
         ):
-            self._quiet_since = time.monotonic()
+            self._quiet_since = self._final_at = time.monotonic()
             self._forget_heard()
             self.worked()
         await self.push_frame(frame)
@@ -128,13 +139,13 @@ class Ears(Relay):
                 self._kept.popleft()
         elif self._speaking:
             sign = next((one for one in self._kept if isinstance(one.frame, VADUserStartedSpeakingFrame)), None)
-            late = [one for one in self._kept if time.monotonic() - one.at <= BEFORE_SECS and one is not sign]
+            late = [one for one in self._kept if time.monotonic() - one.at <= _AFTER_WORDS_SECS and one is not sign]
             self._kept = deque(([sign] if sign else []) + late)
 
     async def hand_over(self, before: Member, *, failed: bool) -> None:
         if not failed:
             return
-        for one in self._kept:
+        for one in list(self._kept):
             again = _copy(one.frame)
             self._again.add(again.id)
             await self.send(again, DOWN if isinstance(again, InputAudioRawFrame) else UP)

@@ -24,7 +24,7 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
-    MetricsFrame,
+    LLMThoughtTextFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.utils.errors import ErrorCategory
@@ -48,6 +48,9 @@ _OF_CALLS = (
     FunctionCallResultFrame,
     FunctionCallCancelFrame,
 )
+
+_NEWS = (LLMTextFrame, LLMThoughtTextFrame, FunctionCallsStartedFrame)
+"""What a model that works sends. Anything else may only have passed it."""
 
 
 class Models(Relay):
@@ -90,7 +93,7 @@ class Models(Relay):
             self._watching = self.create_task(self._watch(), "watches")
 
     async def made(self, frame: Frame) -> None:
-        if not isinstance(frame, LLMFullResponseStartFrame | MetricsFrame):
+        if isinstance(frame, _NEWS):
             self._news_at = time.monotonic()
         match frame:
             case LLMFullResponseStartFrame():
