@@ -145,9 +145,9 @@ async def _ear(agent: AgentDefinition, now: Effective) -> tuple[Opened, Assembly
 
 async def _entering(agent: AgentDefinition, stage: str | None) -> list[Entering]:
     """What the ear is told, by the stages the caller may come from. Stages that send the same are told together."""
-    if stage is None:
-        return []
     now = effective(agent, stage)
+    if stage is None or now.end:  # in a stage that ends the call nobody is listened to any more
+        return []
     found: dict[str, Entering] = {}
     for other in _leading_to(agent, stage):
         before = effective(agent, other)

@@ -283,12 +283,12 @@ def test_unknown_word_for_pin_is_refused_politely(shop: Path, vendors: tuple[Por
     ports, _ = vendors
     with House(shop, ports) as house:
         address = f"http://127.0.0.1:{house.port}/api/offer?pin={word}"
-        answer = httpx.post(address, json={"sdp": "v=0", "type": "offer"}, trust_env=False)
+        answer = httpx.post(address, json={"sdp": "v=0 m=audio", "type": "offer"}, trust_env=False)
         assert (answer.status_code, answer.json()["detail"]) == (
             422,
             "pin takes 1 (keep the version the call begins with) or 0.",
         )
-        told = {"sdp": "v=0", "type": "offer", "requestData": {"pin": word}}
+        told = {"sdp": "v=0 m=audio", "type": "offer", "requestData": {"pin": word}}
         assert httpx.post(address.partition("?")[0], json=told, trust_env=False).status_code == 422
         assert house.health()["calls"] == 0
 

@@ -149,6 +149,8 @@ class AssemblyAIEars(TellsSpeakers):
         found = dict(parse_qsl(query, keep_blank_values=True))
         if not is_u3_pro_model(stored.model):
             found.pop("prompt", None)
+        if stored.previous_context_n_turns == 0:
+            found.pop("agent_context", None)  # said before context was switched off
         for name in PARAMETERS:
             if (value := getattr(stored, name)) is not None:
                 found[name] = in_address(value)
