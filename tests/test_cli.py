@@ -318,6 +318,7 @@ def model() -> Iterator[OpenAIEmulator]:
         yield emulator
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_a_typed_call_that_waits(tmp_path: Path, model: OpenAIEmulator) -> None:
     def attempt() -> float:
         with TypedCall(agent(tmp_path), model) as call:
@@ -330,6 +331,7 @@ def test_ctrl_c_ends_a_typed_call_that_waits(tmp_path: Path, model: OpenAIEmulat
     assert within_a_second(attempt)
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_a_typed_call_while_the_model_is_silent(tmp_path: Path, model: OpenAIEmulator) -> None:
     def attempt() -> float:
         model.stall(after=1)
@@ -376,6 +378,7 @@ async def _web_call_stopped(file: Path, how: int) -> float:
     return taken
 
 
+@pytest.mark.alone
 def test_ctrl_c_while_it_starts_is_no_fault(tmp_path: Path) -> None:
     with Running(agent(tmp_path), "--port", free_port(), "--services", "cloud", cwd=tmp_path, env=KEYS) as running:
         time.sleep(1)

@@ -34,7 +34,7 @@ from runner.compiler.sentences import Sentences
 from runner.compiler.services.looking_ahead import without_ahead
 from runner.compiler.services.openai_asking import Asking, NoAnswer
 
-FIRST_SECS, GAP_SECS = 1.2, 3.0
+FIRST_SECS, GAP_SECS = 1.1, 3.0
 """How long a model may say nothing before its answer begins, and within it, while another one could take over."""
 
 _GO_ON = (

@@ -182,5 +182,6 @@ async def test_a_save_in_mid_utterance_leaves_the_turn_whole(
     assert not speaking.done()
     await speaking
     await caller.wait_for_agent_words("I see.")
-    assert vendors.ears.session.finals == [words]
+    # The emulated vendor ends its turn in a pause for breath and has no words for the rest, so another session may follow.
+    assert [final for session in vendors.ears.sessions for final in session.finals] == [words]
     assert said(vendors) == [words]

@@ -66,6 +66,7 @@ def test_needed_names_come_with_their_lines() -> None:
         "{% for x in 'a' %}" * 500 + "{% endfor %}" * 500,
     ],
 )
+@pytest.mark.alone
 def test_text_that_never_ends_or_grows_fails_quickly(text: str) -> None:
     began = time.perf_counter()
     with pytest.raises(PromptError):

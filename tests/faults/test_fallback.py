@@ -20,6 +20,8 @@ from tests.cloud.vendors import KEYS
 from tests.emulators import CartesiaEmulator, OpenAIEmulator, sound, until
 from tests.faults.faulty_call import FaultyCall, faulty_call
 
+pytestmark = pytest.mark.alone
+
 TWO = "Good morning to you. How are you today?"
 OTHER = "5345cf08-6f37-424d-a5d9-8ae1101b9377"
 
@@ -83,7 +85,7 @@ def late(fault: Callable[[OpenAIEmulator], None]) -> Callable[[OpenAIEmulator], 
 
 
 MODELS = [
-    Row("hangs", dies_hanging, "said nothing for 1.2 s"),
+    Row("hangs", dies_hanging, "said nothing for 1.1 s"),
     Row("500", late(lambda m: m.fail(500, None)), "gpt-4o-mini) goes on."),
     Row("cut before the first word", late(lambda m: m.cut(0, None)), "gpt-4o-mini) goes on."),
     Row("wrong key", late(lambda m: m.fail(401, None)), "does not accept the key"),

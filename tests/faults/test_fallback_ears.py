@@ -20,6 +20,8 @@ from tests.faults.test_ear_faults import FIRST, SECOND, _counted, _say
 from tests.faults.test_fallback import at_once
 from tests.speech import speak
 
+pytestmark = pytest.mark.alone
+
 FILE = """turns: {smart_turn: false, speech_timeout: 0.4}
 stt:
   min_turn_silence: 400

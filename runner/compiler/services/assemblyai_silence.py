@@ -58,10 +58,12 @@ class Silence:
         wait: how much longer than the vendor's usual time its end of a turn may take, seconds; 0 when the end was asked for.
         """
         self._speaks_since = None
-        if self._due_since is None and due:
-            self._due_since = time.monotonic()
-            self._wait = wait
-        self._wait = min(self._wait, wait)
+        now = time.monotonic()
+        if self._due_since is None:
+            if due:
+                self._due_since, self._wait = now, wait
+        elif now + wait < self._due_since + self._wait:
+            self._due_since, self._wait = now, wait
 
     def words_came(self, *, finished: bool, speaking: bool) -> None:
         self.stuck = 0
