@@ -12,7 +12,7 @@ from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
 from tests.emulators.openai import Reply, ToolCall
 from tests.running import Running, free_port
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.alone]
 
 AGENT = """\
 name: shop

@@ -53,7 +53,11 @@ async def answer_time(caller: Caller, vendors: Vendors, words: str = "I want my 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("pause", [0.6, 1.5])
-@pytest.mark.parametrize("kind", DICTATED)
+@pytest.mark.parametrize(
+    # An address may sound complete in a pause of 0.6 s, and 0.7 s would be the end: no machine that is late may run it.
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.alone) if kind == "email" else kind for kind in DICTATED],
+)
 async def test_a_dictation_with_pauses_is_one_utterance(
     kind: str, pause: float, mode: str, call: Call, vendors: Vendors
 ) -> None:
