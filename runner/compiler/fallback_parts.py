@@ -43,9 +43,8 @@ def build(
     machine needs none.
     """
     make, now = _BUILD[part], held().service(part)
-    on_this_machine = {"stt": here.stt, "llm": bool(here.model), "tts": here.tts}[part]
     able = [n for n, one in enumerate(now.fallback) if not PROVIDERS[part, one.provider].missing(one.endpoint, keys)]
-    if on_this_machine or not able:
+    if part in here.parts or not able:
         return make(held(), keys, here)
 
     def member(number: int | None) -> Member:

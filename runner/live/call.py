@@ -38,6 +38,7 @@ from runner.events import (
 )
 from runner.live.clock import Clock
 from runner.live.history import History
+from runner.live.idle import Idleness
 from runner.live.lifeline import Lifeline
 from runner.live.line import DIRECT, Line
 from runner.live.page_messages import as_message
@@ -94,7 +95,6 @@ class Call:
         self._carrier = carrier
         self._listener = listener
         self._forget = forget
-        self._silences = 0
         self._history = History()
         self.nobody_listens = False
         self._last_trouble = ""
@@ -125,12 +125,19 @@ class Call:
             spawn=self._spawn,
             caller=self._compiled.pair.user(),
         )
+        self._idleness = Idleness(
+            idle=lambda: self.conversation.now.turns.idle,
+            counts=self._silence_is_the_callers,
+            again=lambda: self._compiled.wait_for_caller(self.conversation.now),
+            say=self._say,
+            finish=self._finish,
+        )
         self._lifeline = Lifeline(
             self._compiled,
             now=lambda: self.conversation.now,
             vendor=self._who_does,
             plain=lambda frame: sentence(frame, self._vendor_of(frame)),
-            on_this_machine=frozenset(part for part in PARTS if self._is_here(part)),
+            on_this_machine=self._compiled.here.parts,
             listener=self._compiled.pair.user(),
             output=carrier.output(),
             cut=self._compiled.worker.queue_frame,
@@ -211,7 +218,6 @@ class Call:
     def notices(self, agent: AgentDefinition) -> tuple[str, ...]:
         """What this call would notice of another version of its file, and when, in plain words."""
         parts = self._compiled
-        local: dict[Part, object] = {"stt": parts.here.stt, "llm": parts.here.model, "tts": parts.here.tts}
         conversation = self.conversation
         place = Place(
             conversation.agent,
@@ -219,7 +225,7 @@ class Call:
             begun=conversation.begun,
             typed=not parts.spoken,
             seconds=self._clock.seconds,
-            local=frozenset(part for part, what in local.items() if what),
+            local=parts.here.parts,
             built=parts.providers,
             held=conversation.held,
             language=conversation.language,
@@ -300,7 +306,7 @@ class Call:
     async def go_on(self, gone: float) -> None:
         """The client is back after so many seconds: tell it where the call is, and count the caller's silence from now."""
         self.nobody_listens = False
-        self._silences = 0
+        self._idleness.is_broken()
         now = self.conversation.now
         told = {"type": "back", "stage": now.stage, "version": self.version, "seconds": round(gone, 1)}
         await self._compiled.worker.queue_frame(RTVIServerMessageFrame(data={**told, "lines": self._history.lines}))
@@ -319,7 +325,7 @@ class Call:
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, CallerSaid):  # typed and pressed turns start no turn of Pipecat's
-            self._silences = 0
+            self._idleness.is_broken()
         self._history.take(event)
         self._listener(event)
         message = as_message(event)
@@ -376,7 +382,7 @@ class Call:
 
         @pair.user().event_handler("on_user_turn_started")
         async def caller_speaks(*_: object) -> None:
-            self._silences = 0
+            self._idleness.is_broken()
 
         @pair.user().event_handler("on_user_backchannel")
         async def caller_listens(_: object, message: UserBackchannelMessage) -> None:
@@ -384,7 +390,7 @@ class Call:
 
         @pair.user().event_handler("on_user_turn_idle")
         async def caller_is_silent(*_: object) -> None:
-            await self._caller_is_silent()
+            await self._idleness.noticed()
 
         @latency.event_handler("on_latency_breakdown")
         async def measured(_: object, breakdown: LatencyBreakdown) -> None:
@@ -396,32 +402,19 @@ class Call:
             )
             self._tell(TurnLatency(breakdown.total_secs, parts, self._compiled.authorship.latest.version))
 
-    def _is_here(self, part: Part) -> bool:
-        """Whether a part runs on this machine."""
-        here = self._compiled.here
-        return bool({"stt": here.stt, "llm": here.model, "tts": here.tts}[part])
-
     def _who_does(self, part: Part) -> str:
-        return "this machine" if self._is_here(part) else PROVIDERS[part, self._compiled.providers[part]].title
+        return (
+            "this machine"
+            if part in self._compiled.here.parts
+            else PROVIDERS[part, self._compiled.providers[part]].title
+        )
 
     def _vendor_of(self, frame: ErrorFrame) -> Provider | None:
         """Whose service an error is about, None for a part on this machine and for what is not a service."""
-        here, parts = self._compiled.here, self._compiled
-        local: dict[Part, object] = {"stt": here.stt, "llm": here.model, "tts": here.tts}
-        found = (parts.vendor_of(part, frame.processor) for part in PARTS if not local[part])
+        parts = self._compiled
+        found = (parts.vendor_of(part, frame.processor) for part in PARTS if part not in parts.here.parts)
         return next((vendor for vendor in found if vendor), None)
 
-    async def _caller_is_silent(self) -> None:
-        idle = self.conversation.now.turns.idle
-        if idle is None or self.nobody_listens or self._compiled.caller.keypad.is_being_used:
-            return
-        if self._lifeline.silence.lasts:  # typed words and pressed keys stop no timer of Pipecat's
-            await self._compiled.wait_for_caller(self.conversation.now)
-            return
-        self._silences += 1
-        if self._silences > idle.tries:
-            if idle.goodbye:
-                await self._say(idle.goodbye)
-            await self._finish("the caller said nothing any more (turns.idle)")
-        else:
-            await self._say(idle.say)
+    def _silence_is_the_callers(self) -> bool:
+        busy = self.nobody_listens or self._compiled.caller.keypad.is_being_used
+        return not busy and not self._lifeline.silence.lasts  # typed words and pressed keys stop no timer of Pipecat's

@@ -124,7 +124,8 @@ class _Room:
             for problem in save.agent.problems:
                 self._write({"type": "problem", **problem.as_json()})
             if save.agent.problems and not self._json:
-                print(print_problems(save.agent.problems, color=wants_color(sys.stdout)))
+                keeps = "" if save.good else f" Version {call.version} stays in use; the call keeps it."
+                print(print_problems(save.agent.problems, color=wants_color(sys.stdout)) + keeps)
             if not save.good:
                 continue
             planned = plan(save.agent, save.changed, self._agents.mode(save.agent), [call])

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.chromium import CHROMIUM, QUIET_FLAGS
-from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
+from tests.cloud.vendors import Ports, Vendors, house_on, vendors_on
 from tests.emulators.openai import Reply, ToolCall
-from tests.running import Running, free_port
+from tests.running import Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.alone]
 
@@ -47,12 +47,8 @@ def vendors(ports: Ports) -> Iterator[Vendors]:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, ports: Ports) -> Iterator[tuple[Running, int]]:
-    file = tmp_path_factory.mktemp("reload") / "shop.yaml"
-    file.write_text(AGENT)
-    port = free_port()
-    with Running(file, "--no-browser", "--port", port, *ports.arguments, cwd=file.parent, env=KEYS) as running:
-        running.wait_for("ready")
-        yield running, port
+    with house_on(ports, tmp_path_factory.mktemp("reload"), AGENT) as house:
+        yield house
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.caller import Caller, Said
 from tests.emulators import AssemblyAIEmulator, CartesiaEmulator, OpenAIEmulator
-from tests.running import free_port
+from tests.running import Running, free_port
 
 KEYS = {
     "ASSEMBLYAI_API_KEY": "dummy-ear-7f31c2",
@@ -58,6 +59,16 @@ class Vendors:
         """`caller` says `text`, and the ear understands it."""
         self.ears.script([text])
         return await caller.say(text)
+
+
+@contextmanager
+def house_on(ports: Ports, folder: Path, text: str) -> Generator[tuple[Running, int]]:
+    """A `runner` with one agent, `shop`, whose file is `text`, and its port."""
+    file, port = folder / "shop.yaml", free_port()
+    file.write_text(text)
+    with Running(file, "--no-browser", "--port", port, *ports.arguments, cwd=folder, env=KEYS) as running:
+        running.wait_for("ready")
+        yield running, port
 
 
 @contextmanager

@@ -11,10 +11,10 @@ import pytest
 import websockets
 
 from tests.caller import Caller
-from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
+from tests.cloud.vendors import Ports, Vendors, house_on, vendors_on
 from tests.emulators.openai import Reply, ToolCall
 from tests.emulators.sound import seconds_of
-from tests.running import Running, free_port
+from tests.running import Running
 from tests.webrtc import WebRTCCaller
 
 GREETING = "Hello, this is Northwind and I can help you with your order today."
@@ -55,12 +55,8 @@ def vendors(ports: Ports) -> Iterator[Vendors]:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, ports: Ports) -> Iterator[tuple[Running, int]]:
-    file = tmp_path_factory.mktemp("back") / "shop.yaml"
-    file.write_text(AGENT)
-    port = free_port()
-    with Running(file, "--no-browser", "--port", port, *ports.arguments, cwd=file.parent, env=KEYS) as running:
-        running.wait_for("ready")
-        yield running, port
+    with house_on(ports, tmp_path_factory.mktemp("back"), AGENT) as house:
+        yield house
 
 
 def key() -> str:

@@ -31,6 +31,12 @@ class Here:
     tts: bool = False
     model: tuple[str, str] | None = None
 
+    @property
+    def parts(self) -> frozenset[Part]:
+        """The parts of a call that run here."""
+        found: dict[Part, object] = {"stt": self.stt, "llm": self.model, "tts": self.tts}
+        return frozenset(part for part, here in found.items() if here)
+
 
 def build_stt(now: Effective, keys: Mapping[str, str], here: Here) -> STTService:
     if here.stt:
