@@ -200,6 +200,7 @@ async def test_entering_a_stage_sends_the_message_explain_says(file: Path, ports
                 if reopened:
                     await until(lambda: len(vendors.ears.sessions) > sessions)  # noqa: B023 - asked at once
                     assert without_context(seen(vendors.ears.session)) == without_context(reopened)
+                    await until(lambda: not vendors.ears.sessions[-2].is_open)  # the call has gone over
                     continue
                 await come(vendors, before + len(messages))
                 assert told(vendors, before) == messages, f"{other} -> {stage}"
