@@ -28,7 +28,7 @@ from runner.compiler import services
 from runner.compiler.conversation import Conversation
 from runner.compiler.pipeline import Compiled, compile_call
 from runner.compiler.services import Here
-from runner.compiler.services.assemblyai_ears import AssemblyAIEars
+from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.effective import Change, Effective, change, effective
 from tests.cloud.vendors import KEYS
 from tests.emulators import AssemblyAIEmulator, CartesiaEmulator, Emulator, OpenAIEmulator

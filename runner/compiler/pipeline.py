@@ -32,12 +32,12 @@ from runner.compiler.authorship import Authorship, Made
 from runner.compiler.caller import CallerTurns
 from runner.compiler.callers import Callers
 from runner.compiler.conversation import Conversation
-from runner.compiler.fallback import Member, Relay
-from runner.compiler.fallback_parts import all_of, at_work, build, is_first, told
+from runner.compiler.fallback.parts import all_of, at_work, build, is_first, told
+from runner.compiler.fallback.relay import Member, Relay
 from runner.compiler.observing import spare_observers
 from runner.compiler.services import Here
-from runner.compiler.services.assemblyai_ears import AssemblyAIEars
-from runner.compiler.services.cartesia_ahead import CartesiaAhead
+from runner.compiler.services.assemblyai.ears import AssemblyAIEars
+from runner.compiler.services.cartesia.ahead import CartesiaAhead
 from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
 from runner.compiler.turn_taking import TurnTaking, idle_timeout

@@ -46,7 +46,7 @@ from pipecat.turns.user_stop import (
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from runner.compiler import services
-from runner.compiler.services.assemblyai_ears import AssemblyAIEars
+from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.compiler.steady_vad import SteadyVAD
 from runner.compiler.turn_ends import EndOfDictation
 from runner.compiler.turns import smart_turn_params, starts, stop, vad_params

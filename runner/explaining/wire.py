@@ -22,7 +22,7 @@ from runner.catalog import KEY_NAMES, PROVIDERS, Part
 from runner.compiler import services
 from runner.compiler.conversation import Conversation
 from runner.compiler.services import Here
-from runner.compiler.services.assemblyai_ears import AssemblyAIEars
+from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.definition import BACK, AgentDefinition
 from runner.effective import Effective, change, effective
 

@@ -27,11 +27,11 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import PARTS, Part
-from runner.compiler.services import cartesia_lines
-from runner.compiler.services.cartesia_steady import CartesiaSteady
+from runner.compiler.services.cartesia import lines as cartesia_lines
+from runner.compiler.services.cartesia.steady import CartesiaSteady
 from runner.compiler.services.gone import ServiceGone, tell_when_gone
 from runner.compiler.services.lost import AnswerLost
-from runner.compiler.services.openai_asking import LIMIT_SECS
+from runner.compiler.services.openai.asking import LIMIT_SECS
 from runner.definition import OnTrouble
 from runner.effective import Effective
 from runner.events import Event, Silent, Trouble

@@ -12,9 +12,9 @@ from pipecat.frames.frames import ErrorFrame
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import Part, Provider
-from runner.compiler.fallback import TookOverFrame
+from runner.compiler.fallback.relay import TookOverFrame
 from runner.compiler.services.lost import AnswerLost
-from runner.compiler.services.openai_asking import NoAnswer
+from runner.compiler.services.openai.asking import NoAnswer
 from runner.compiler.services.refused import RefusedChangeFrame, RefusedSessionFrame
 
 _CANNOT: dict[Part, str] = {"stt": "hear the caller", "llm": "think", "tts": "speak"}

@@ -15,7 +15,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import PROVIDERS
-from runner.compiler.services import assemblyai_sessions
+from runner.compiler.services.assemblyai import sessions as assemblyai_sessions
 from runner.effective import Effective
 from runner.live.troubles import sentence
 from tests.bench.stage_changes import continuous_speech, told

@@ -23,7 +23,8 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
 )
 
-from runner.compiler.services import Here, cartesia_lines
+from runner.compiler.services import Here
+from runner.compiler.services.cartesia import lines as cartesia_lines
 from runner.document.load import load
 from runner.events import AgentSaid, CallEnded, Event, Silent, Trouble
 from runner.live.call import Call

@@ -9,7 +9,8 @@ import pytest
 from pipecat.frames.frames import ErrorFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameProcessor
 
-from runner.compiler.services import assemblyai_silence, generic
+from runner.compiler.services import generic
+from runner.compiler.services.assemblyai import silence as assemblyai_silence
 from runner.compiler.services.gone import ServiceGone, tell_when_gone
 from runner.definition import Service
 from tests.bench.stage_changes import continuous_speech

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from runner.compiler import fallback
+from runner.compiler.fallback import relay as fallback
 from runner.definition import OnTrouble
 from runner.document.load import load
 from tests.cloud.vendors import KEYS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.compiler.services import cartesia_lines
+from runner.compiler.services.cartesia import lines as cartesia_lines
 from runner.definition import OnTrouble
 from runner.live import silence
 from tests.cloud.vendors import KEYS

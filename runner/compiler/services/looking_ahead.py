@@ -26,7 +26,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.settings import LLMSettings
 
-from runner.compiler.services.openai_asking import Asking, close
+from runner.compiler.services.openai.asking import Asking, close
 
 Params = dict[str, Any]
 """What goes into the body of one request."""

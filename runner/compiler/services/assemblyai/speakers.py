@@ -17,7 +17,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.assemblyai.stt import AssemblyAISTTService
 
 from runner.compiler.said import SESSION
-from runner.compiler.services.assemblyai_session import Message, Session
+from runner.compiler.services.assemblyai.session import Message, Session
 
 Revised = Callable[[int, int, str], None]
 """Told the number of a session, the number of a turn in it, and who really spoke."""

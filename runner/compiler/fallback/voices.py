@@ -32,7 +32,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.fallback import Member, Relay
+from runner.compiler.fallback.relay import Member, Relay
 from runner.compiler.sentences import Sentences, sentence
 
 SILENT_SECS = 2.0

@@ -28,7 +28,7 @@ from pipecat.utils.context.word_timestamp_tracker import WordTimestamp
 from pipecat.utils.errors import ErrorCategory, classify_http_exception
 from websockets import ConnectionClosed, State
 
-from runner.compiler.services.cartesia_voice import TIMEOUT, Arrived, CartesiaVoice, category_of, words_of
+from runner.compiler.services.cartesia.voice import TIMEOUT, Arrived, CartesiaVoice, category_of, words_of
 from runner.compiler.services.lost import AnswerLost
 
 LIMIT_SECS = 3.0

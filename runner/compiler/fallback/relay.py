@@ -6,7 +6,7 @@ Comes in: the frames of the part, whatever they are. Goes out: what the service 
 Pipecat 1.14's `ServiceSwitcher` is not used. It connects all its services when a call begins (AssemblyAI counts a session's time,
 heard or not), lets a failed turn be, keeps the number of every frame that ever passed, and goes back to the first service only by
 hand. Here a service is made when it is needed, with the settings of that moment; what was not answered, said or heard is handed
-over (`fallback_models`, `fallback_voices`, `fallback_ears`).
+over (`models`, `voices`, `ears`).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from pipecat.frames.frames import STTUpdateSettingsFrame
 from pipecat.services.assemblyai.stt import is_u3_pro_model
 from pipecat.transcriptions.language import Language
 
-from runner.compiler.services.assemblyai_ears import VENDOR, AssemblyAIEars
-from runner.compiler.services.assemblyai_settings import FIELDS, EarSettings
+from runner.compiler.services.assemblyai.ears import VENDOR, AssemblyAIEars
+from runner.compiler.services.assemblyai.settings import FIELDS, EarSettings
 from runner.definition import Service, Setting
 
 LONGEST_CONTEXT = 1500

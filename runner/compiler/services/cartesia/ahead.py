@@ -23,7 +23,7 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.settings import TTSSettings
 from websockets import ConnectionClosed, State
 
-from runner.compiler.services.cartesia_steady import CartesiaSteady, Saying, Sentence
+from runner.compiler.services.cartesia.steady import CartesiaSteady, Saying, Sentence
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from pipecat.services.tts_service import TextAggregationMode
 from pipecat.transcriptions.language import Language
 
 from runner.catalog import PROVIDERS
-from runner.compiler.services.cartesia_ahead import CartesiaAhead
-from runner.compiler.services.cartesia_voice import DELAY, MODE, TIMEOUT
+from runner.compiler.services.cartesia.ahead import CartesiaAhead
+from runner.compiler.services.cartesia.voice import DELAY, MODE, TIMEOUT
 from runner.definition import Service
 
 VENDOR = "wss://api.cartesia.ai/tts/websocket"

@@ -24,7 +24,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.protocol import State
 
-from runner.compiler.services.assemblyai_refusals import UNREADABLE, RefusedError, closed, no_connection, refusal
+from runner.compiler.services.assemblyai.refusals import UNREADABLE, RefusedError, closed, no_connection, refusal
 
 Message = dict[str, Any]
 Heard = Callable[["Session", Message | None], None]

@@ -1,7 +1,7 @@
 """Pipecat's ear by AssemblyAI, with every setting changeable while the caller speaks.
 
 Comes in: frames of a call, and settings by `STTUpdateSettingsFrame`. Goes out: Pipecat's frames of what was heard. The sessions
-themselves are `assemblyai_sessions`' affair.
+themselves are `sessions`' affair.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from pipecat.utils.types import NOT_GIVEN, is_given
 from websockets.asyncio.client import ClientConnection
 
 from runner.catalog import MAX_SILENCE_MS
-from runner.compiler.services.assemblyai_differences import Address
-from runner.compiler.services.assemblyai_refusals import RefusedError
-from runner.compiler.services.assemblyai_session import PIECE_SECS, Message, Session
-from runner.compiler.services.assemblyai_sessions import Sessions
-from runner.compiler.services.assemblyai_settings import (
+from runner.compiler.services.assemblyai.differences import Address
+from runner.compiler.services.assemblyai.refusals import RefusedError
+from runner.compiler.services.assemblyai.session import PIECE_SECS, Message, Session
+from runner.compiler.services.assemblyai.sessions import Sessions
+from runner.compiler.services.assemblyai.settings import (
     ARGUMENTS,
     BY_ITSELF,
     NAMES,
@@ -54,7 +54,7 @@ from runner.compiler.services.assemblyai_settings import (
     beyond,
     in_address,
 )
-from runner.compiler.services.assemblyai_speakers import TellsSpeakers
+from runner.compiler.services.assemblyai.speakers import TellsSpeakers
 from runner.compiler.services.refused import RefusedChangeFrame, RefusedSessionFrame
 
 VENDOR = "wss://streaming.assemblyai.com/v3/ws"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from runner.compiler.services.assemblyai_settings import CLEARED, LIVE
+from runner.compiler.services.assemblyai.settings import CLEARED, LIVE
 
 Address = Mapping[str, str]
 

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from loguru import logger
 
-from runner.compiler.services.cartesia_steady import CartesiaSteady
+from runner.compiler.services.cartesia.steady import CartesiaSteady
 
 _KEPT: OrderedDict[str, bytes] = OrderedDict()
 _MOST = 32

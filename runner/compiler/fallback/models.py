@@ -29,10 +29,10 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.fallback import Member, Relay
+from runner.compiler.fallback.relay import Member, Relay
 from runner.compiler.sentences import Sentences
 from runner.compiler.services.looking_ahead import without_ahead
-from runner.compiler.services.openai_asking import Asking, NoAnswer
+from runner.compiler.services.openai.asking import Asking, NoAnswer
 
 FIRST_SECS, GAP_SECS = 1.1, 3.0
 """How long a model may say nothing before its answer begins, and within it, while another one could take over."""

@@ -13,13 +13,13 @@ from typing import Any
 
 from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.services.assemblyai_differences import Address, difference, fixed, names_of
-from runner.compiler.services.assemblyai_listening import Listening, Owner
-from runner.compiler.services.assemblyai_outage import STABLE_SECS
-from runner.compiler.services.assemblyai_recovery import Recovery, farewell
-from runner.compiler.services.assemblyai_refusals import RefusedError
-from runner.compiler.services.assemblyai_session import PIECE_SECS, Message, Session
-from runner.compiler.services.assemblyai_sound import Sound
+from runner.compiler.services.assemblyai.differences import Address, difference, fixed, names_of
+from runner.compiler.services.assemblyai.listening import Listening, Owner
+from runner.compiler.services.assemblyai.outage import STABLE_SECS
+from runner.compiler.services.assemblyai.recovery import Recovery, farewell
+from runner.compiler.services.assemblyai.refusals import RefusedError
+from runner.compiler.services.assemblyai.session import PIECE_SECS, Message, Session
+from runner.compiler.services.assemblyai.sound import Sound
 
 LIVE_SECS = 0.02
 """Changes that come within this time go as one message."""

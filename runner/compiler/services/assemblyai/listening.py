@@ -13,9 +13,9 @@ from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection
 
-from runner.compiler.services.assemblyai_differences import Address
-from runner.compiler.services.assemblyai_refusals import RefusedError
-from runner.compiler.services.assemblyai_session import Message, Session
+from runner.compiler.services.assemblyai.differences import Address
+from runner.compiler.services.assemblyai.refusals import RefusedError
+from runner.compiler.services.assemblyai.session import Message, Session
 
 
 class Owner(Protocol):

@@ -25,8 +25,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.fallback import DOWN, UP, Member, Relay
-from runner.compiler.services.assemblyai_ears import AssemblyAIEars
+from runner.compiler.fallback.relay import DOWN, UP, Member, Relay
+from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.compiler.services.refused import RefusedSessionFrame
 
 KEPT_SECS = 30.0

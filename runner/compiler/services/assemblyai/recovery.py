@@ -16,12 +16,12 @@ from typing import Any
 from loguru import logger
 from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.services.assemblyai_differences import Address, fixed, live, names_of
-from runner.compiler.services.assemblyai_listening import Listening, Owner
-from runner.compiler.services.assemblyai_outage import TELL_SECS, Outage
-from runner.compiler.services.assemblyai_refusals import TOO_FAST, RefusedError, closed, refusal
-from runner.compiler.services.assemblyai_session import BEGIN_SECS, PIECE_SECS, Session, open_session
-from runner.compiler.services.assemblyai_silence import Silence
+from runner.compiler.services.assemblyai.differences import Address, fixed, live, names_of
+from runner.compiler.services.assemblyai.listening import Listening, Owner
+from runner.compiler.services.assemblyai.outage import TELL_SECS, Outage
+from runner.compiler.services.assemblyai.refusals import TOO_FAST, RefusedError, closed, refusal
+from runner.compiler.services.assemblyai.session import BEGIN_SECS, PIECE_SECS, Session, open_session
+from runner.compiler.services.assemblyai.silence import Silence
 
 VERDICT_SECS = 1.5
 """How long a session that is asked to say goodbye may take for it. The vendor: 0.55 to 1.2 s."""

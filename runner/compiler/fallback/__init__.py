@@ -1,0 +1,1 @@
+"""Services that take over when one fails."""
