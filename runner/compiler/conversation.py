@@ -15,9 +15,9 @@ from pipecat.flows import FlowsFunctionSchema, NodeConfig
 from pipecat.frames.frames import LLMContextFrame, TTSSpeakFrame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 
+from runner.compiler.callers.said import Correction, Turn
+from runner.compiler.callers.spoken_language import LanguageSpoken
 from runner.compiler.likely import likely
-from runner.compiler.said import Correction, Turn
-from runner.compiler.spoken_language import LanguageSpoken
 from runner.compiler.stages import ENTER, StageFlow, functions_of, node, way_of_last_resort
 from runner.definition import BACK, AgentDefinition, Transition
 from runner.effective import Change, Effective, change, effective, held_after, own_language

@@ -29,8 +29,8 @@ from runner.catalog import PARTS, PROVIDERS, Part, Provider
 from runner.compiler import services
 from runner.compiler.answering_machine import AnsweringMachine
 from runner.compiler.authorship import Authorship, Made
-from runner.compiler.caller import CallerTurns
-from runner.compiler.callers import Callers
+from runner.compiler.callers.answered import Callers
+from runner.compiler.callers.finished_turns import CallerTurns
 from runner.compiler.conversation import Conversation
 from runner.compiler.fallback.parts import all_of, at_work, build, is_first, told
 from runner.compiler.fallback.relay import Member, Relay
@@ -40,7 +40,7 @@ from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.compiler.services.cartesia.ahead import CartesiaAhead
 from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
-from runner.compiler.turn_taking import TurnTaking, idle_timeout
+from runner.compiler.turns.taking import TurnTaking, idle_timeout
 from runner.definition import Service
 from runner.effective import Change, Effective
 

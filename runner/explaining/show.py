@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from runner.catalog import PARTS, PROVIDERS
 from runner.definition import AgentDefinition
-from runner.diff_words import quoted, shown
+from runner.diff.words import quoted, shown
 from runner.effective import in_fallback
 from runner.explaining.hosts import Host
 from runner.explaining.settings import Explained

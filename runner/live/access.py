@@ -15,8 +15,8 @@ _OPEN_PATHS = ("/health",)
 """Answered without a token: a load balancer has none."""
 
 _PROVEN_PATHS = ("/phone/", "/daily-dialin-webhook")
-"""Asked by carriers, from outside: each request proves by itself where it comes from (`carriers/phone_proofs.py`,
-`carriers/daily_webhook.py`)."""
+"""Asked by carriers, from outside: each request proves by itself where it comes from (`carriers/phone/proofs.py`,
+`carriers/daily/webhook.py`)."""
 
 _SHORTEST_TOKEN = 16
 

@@ -19,9 +19,9 @@ from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
 from runner.catalog import PARTS, PROVIDERS, Part, Provider
+from runner.compiler.callers.said import Words
 from runner.compiler.conversation import Chooser, Conversation
 from runner.compiler.pipeline import Carrier, Writer, compile_call
-from runner.compiler.said import Words
 from runner.compiler.services import Here
 from runner.compiler.services.refused import RefusedChangeFrame
 from runner.definition import AgentDefinition

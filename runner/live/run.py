@@ -36,7 +36,7 @@ from runner.terminal import Terminal
 from runner.wording import counted
 
 if TYPE_CHECKING:
-    from runner.live.carriers.daily_room import RoomCall
+    from runner.live.carriers.daily.room import RoomCall
 
 _GOODBYE_SECS = 0.9
 """Ctrl-C: the calls and the server have this long together."""
@@ -282,7 +282,7 @@ class _House:
         options = self._options
         if not (options.daily or options.room or options.call):
             return None
-        from runner.live.carriers.daily_command import Asked, join
+        from runner.live.carriers.daily.command import Asked, join
 
         asked = Asked(room=options.room, token=options.token, call=options.call)
         agent: LiveAgent = next(iter(self._agents))

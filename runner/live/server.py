@@ -18,9 +18,9 @@ from fastapi.staticfiles import StaticFiles
 
 from runner.live.access import Access
 from runner.live.carriers.browser import browser_routes
-from runner.live.carriers.daily_start import start_routes
-from runner.live.carriers.daily_webhook import webhook_routes
-from runner.live.carriers.phones import phone_routes
+from runner.live.carriers.daily.start import start_routes
+from runner.live.carriers.daily.webhook import webhook_routes
+from runner.live.carriers.phone.routes import phone_routes
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
 from runner.live.turned_away import answer_who_is_not_admitted

@@ -79,7 +79,7 @@ class Switchboard:
             work = [asyncio.to_thread(openai.warm)]
             work += [asyncio.to_thread(generic.warm, *named) for named in self._generic(agents, spoken)]
             if spoken:
-                from runner.compiler.turns import warm as warm_turns
+                from runner.compiler.turns.strategies import warm as warm_turns
 
                 work.append(asyncio.to_thread(warm_turns))
             if "stt" in wanted and spoken:

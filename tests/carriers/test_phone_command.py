@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.live.carriers.phone_proofs import twilio_signature
+from runner.live.carriers.phone.proofs import twilio_signature
 from tests.carriers.phone_caller import PhoneCall, Twilio
 from tests.cloud.vendors import KEYS, Ports, vendors_on
 from tests.running import Running, free_port, run

@@ -12,7 +12,7 @@ import pytest
 
 from runner.definition import Audio
 from runner.events import AgentSaid, CallEnded, CallerSaid, StageEntered, Trouble
-from runner.live.carriers import phone_streams
+from runner.live.carriers.phone import streams as phone_streams
 from tests.carriers.exchange import exchange
 from tests.carriers.phone_caller import CALLER, CARRIERS, PhoneCall, Telnyx, Twilio
 from tests.carriers.rest_of_carriers import rest_of_carriers

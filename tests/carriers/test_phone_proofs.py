@@ -16,8 +16,8 @@ import pytest
 import websockets
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from runner.live.carriers import phone_streams
-from runner.live.carriers.phone_proofs import Tickets, plivo_signature, telnyx_signed, twilio_signature
+from runner.live.carriers.phone import streams as phone_streams
+from runner.live.carriers.phone.proofs import Tickets, plivo_signature, telnyx_signed, twilio_signature
 from tests.carriers.exchange import Exchange, exchange
 from tests.cloud.vendors import Ports
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.compiler.barge_in import count_words
+from runner.compiler.turns.barge_in import count_words
 from tests.caller import Caller
 from tests.cloud.vendors import Vendors
 

@@ -15,11 +15,12 @@ from pipecat.transports.daily.transport import DailyParams, DailyTransportClient
 
 from runner.definition import Daily
 from runner.events import AgentSaid, Trouble
-from runner.live.carriers import daily_rest, daily_room
-from runner.live.carriers.daily_command import Asked, join
-from runner.live.carriers.daily_rest import DailyKeyMissing, DailyRefused, DailyRest
-from runner.live.carriers.daily_room import RoomCall
-from runner.live.carriers.daily_transport import RoomTransport
+from runner.live.carriers.daily import rest as daily_rest
+from runner.live.carriers.daily import room as daily_room
+from runner.live.carriers.daily.command import Asked, join
+from runner.live.carriers.daily.rest import DailyKeyMissing, DailyRefused, DailyRest
+from runner.live.carriers.daily.room import RoomCall
+from runner.live.carriers.daily.transport import RoomTransport
 from tests.cloud.rooms import DAILY_KEY, Rooms, rooms
 from tests.cloud.vendors import KEYS, Ports, Vendors
 from tests.emulators import DailyEmulator, until

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from runner.events import AgentSaid
-from runner.live.carriers.daily_command import Asked, join
-from runner.live.carriers.daily_webhook import unproven
+from runner.live.carriers.daily.command import Asked, join
+from runner.live.carriers.daily.webhook import unproven
 from tests.cloud.rooms import Rooms, rooms
 from tests.cloud.vendors import Ports, Vendors
 from tests.emulators import until

@@ -13,7 +13,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 
 from runner.compiler import services
 from runner.compiler.services import Here
-from runner.compiler.turn_taking import TurnTaking
+from runner.compiler.turns.taking import TurnTaking
 from runner.definition import Service
 from runner.document.load import load
 from runner.effective import effective

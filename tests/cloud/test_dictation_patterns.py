@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.compiler.dictation import sounds_complete
+from runner.compiler.turns.dictation import sounds_complete
 from runner.definition import ListenFor
 
 COMPLETE: list[tuple[ListenFor, str]] = [

@@ -25,11 +25,11 @@ from pipecat.services.tts_service import TextAggregationMode
 from runner.catalog import PROVIDERS
 from runner.compiler import services
 from runner.compiler.services import Here
-from runner.compiler.turn_taking import TurnTaking
+from runner.compiler.turns.taking import TurnTaking
 from runner.definition import AgentDefinition
 from runner.document.load import load
 from runner.effective import Effective, change, effective
-from runner.live.carriers.daily_rest import DailyRest
+from runner.live.carriers.daily.rest import DailyRest
 from runner.problem import Problem
 from tests.caller import Caller
 from tests.cloud.vendors import KEYS, Vendors

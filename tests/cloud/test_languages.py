@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.compiler.said import Turn, Words
-from runner.compiler.spoken_language import LanguageSpoken, words_in
+from runner.compiler.callers.said import Turn, Words
+from runner.compiler.callers.spoken_language import LanguageSpoken, words_in
 from runner.definition import SpokenLanguage
 from runner.effective import change, effective, own_language
 from tests.caller import Caller

@@ -11,9 +11,9 @@ from pipecat.frames.frames import TranscriptionFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.assemblyai.models import TurnMessage
 
-from runner.compiler.own_contexts import NOBODY, OwnContexts
-from runner.compiler.said import Said, Words
-from runner.compiler.speaker_marks import harmless, marked
+from runner.compiler.callers.own_contexts import NOBODY, OwnContexts
+from runner.compiler.callers.said import Said, Words
+from runner.compiler.callers.speaker_marks import harmless, marked
 from tests.caller import Caller
 from tests.cloud.vendors import Vendors
 from tests.running import Running

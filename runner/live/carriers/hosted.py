@@ -31,8 +31,8 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from runner.live.call import Call
 from runner.live.carriers.client_sound import ClientSerializer
-from runner.live.carriers.phone_call import take_stream
-from runner.live.carriers.phone_streams import NoPhone, PhoneStream, opening
+from runner.live.carriers.phone.call import take_stream
+from runner.live.carriers.phone.streams import NoPhone, PhoneStream, opening
 from runner.live.carriers.rtvi_client import begin_when_ready, end_when_gone
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
@@ -158,8 +158,8 @@ async def _transport(session: RunnerArguments) -> tuple[BaseTransport, str]:
 
 
 async def _daily(session: DailyRunnerArguments, agent: LiveAgent, switchboard: Switchboard) -> Call:
-    from runner.live.carriers.daily_rest import DailyRest, Room
-    from runner.live.carriers.daily_room import DialIn, take
+    from runner.live.carriers.daily.rest import DailyRest, Room
+    from runner.live.carriers.daily.room import DialIn, take
 
     dial_in = rest = None
     if isinstance(session.body, DailyDialinRequest):

@@ -16,7 +16,7 @@ from pipecat.frames.frames import Frame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.assemblyai.stt import AssemblyAISTTService
 
-from runner.compiler.said import SESSION
+from runner.compiler.callers.said import SESSION
 from runner.compiler.services.assemblyai.session import Message, Session
 
 Revised = Callable[[int, int, str], None]

@@ -17,8 +17,8 @@ from pipecat.transports.daily.transport import DailyDialinSettings, DailyParams
 from runner.catalog import CALLED, CALLER
 from runner.live.admission import Admission
 from runner.live.call import Call
-from runner.live.carriers.daily_rest import DailyRest, Room
-from runner.live.carriers.daily_transport import RoomTransport
+from runner.live.carriers.daily.rest import DailyRest, Room
+from runner.live.carriers.daily.transport import RoomTransport
 from runner.live.line import DIRECT, Line
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runner.live.carriers.daily_rest import DailyRest, Room
-from runner.live.carriers.daily_room import DialOut, RoomCall, take
+from runner.live.carriers.daily.rest import DailyRest, Room
+from runner.live.carriers.daily.room import DialOut, RoomCall, take
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard
 from runner.terminal import Terminal

@@ -23,10 +23,10 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 
 from runner.catalog import UNKNOWN_SPEAKER
+from runner.compiler.callers.own_contexts import NOBODY, OwnContexts
+from runner.compiler.callers.said import Said, Turn
+from runner.compiler.callers.speaker_marks import marked
 from runner.compiler.conversation import Conversation
-from runner.compiler.own_contexts import NOBODY, OwnContexts
-from runner.compiler.said import Said, Turn
-from runner.compiler.speaker_marks import marked
 from runner.definition import SpeakersMode
 
 _GO_ON: LLMContextMessage = {

@@ -6,7 +6,7 @@ from pipecat.frames.frames import Frame, InputAudioRawFrame, InputDTMFFrame, LLM
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from runner.compiler.authorship import Authorship
-from runner.compiler.callers import Callers
+from runner.compiler.callers.answered import Callers
 from runner.compiler.conversation import Conversation
 from runner.compiler.keypad import Keypad
 

@@ -22,9 +22,9 @@ from loguru import logger
 
 from runner.catalog import DAILY_WEBHOOK_SECRET
 from runner.live.access import Access
-from runner.live.carriers.daily_rest import DailyKeyMissing, DailyRefused, DailyRest
-from runner.live.carriers.daily_room import DialIn, take
-from runner.live.carriers.daily_start import as_json, body_of
+from runner.live.carriers.daily.rest import DailyKeyMissing, DailyRefused, DailyRest
+from runner.live.carriers.daily.room import DialIn, take
+from runner.live.carriers.daily.start import as_json, body_of
 from runner.live.reload import Agents, LiveAgent
 from runner.live.switchboard import Switchboard
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from runner.definition import Transition
-from runner.diff_words import list_change, quoted, text_change
+from runner.diff.words import list_change, quoted, text_change
 from runner.wording import joined
 
 

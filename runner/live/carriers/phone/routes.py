@@ -15,10 +15,10 @@ from loguru import logger
 from runner.live.access import Access
 from runner.live.admission import Admission, NotAdmitted
 from runner.live.call import Call
-from runner.live.carriers.phone_answers import busy, connect, whose_webhook
-from runner.live.carriers.phone_call import take_stream
-from runner.live.carriers.phone_proofs import Asked, PhoneDoor
-from runner.live.carriers.phone_streams import (
+from runner.live.carriers.phone.answers import busy, connect, whose_webhook
+from runner.live.carriers.phone.call import take_stream
+from runner.live.carriers.phone.proofs import Asked, PhoneDoor
+from runner.live.carriers.phone.streams import (
     NoPhone,
     PhoneStream,
     opening,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runner.compiler.said import Turn
+from runner.compiler.callers.said import Turn
 from runner.definition import SpokenLanguage
 
 _ANY = SpokenLanguage()

@@ -47,9 +47,9 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from runner.compiler import services
 from runner.compiler.services.assemblyai.ears import AssemblyAIEars
-from runner.compiler.steady_vad import SteadyVAD
-from runner.compiler.turn_ends import EndOfDictation
-from runner.compiler.turns import smart_turn_params, starts, stop, vad_params
+from runner.compiler.turns.ends import EndOfDictation
+from runner.compiler.turns.steady_vad import SteadyVAD
+from runner.compiler.turns.strategies import smart_turn_params, starts, stop, vad_params
 from runner.definition import Idle, Mute, Service, Turns, Vad
 from runner.effective import Change, Dictation, Effective
 

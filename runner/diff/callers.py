@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from runner.catalog import LANGUAGE_NAMES
-from runner.diff_words import number, quoted, text_change
+from runner.diff.words import number, quoted, text_change
 from runner.wording import joined
 
 _MODES = {

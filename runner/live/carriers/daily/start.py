@@ -20,8 +20,8 @@ from loguru import logger
 
 from runner.definition import AgentDefinition
 from runner.live.carriers.browser import agent_named
-from runner.live.carriers.daily_rest import DailyKeyMissing, DailyRefused, DailyRest, Guest
-from runner.live.carriers.daily_room import DialOut, take
+from runner.live.carriers.daily.rest import DailyKeyMissing, DailyRefused, DailyRest, Guest
+from runner.live.carriers.daily.room import DialOut, take
 from runner.live.reload import Agents
 from runner.live.switchboard import Switchboard
 

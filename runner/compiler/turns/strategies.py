@@ -1,5 +1,5 @@
 """Turn taking as an agent file has it becomes Pipecat's strategies: what tells that the caller has begun and has finished, and
-whether the agent may be interrupted. `turn_taking` puts them into a call."""
+whether the agent may be interrupted. `taking` puts them into a call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipecat.turns.user_stop import (
     TurnAnalyzerUserTurnStopStrategy,
 )
 
-from runner.compiler.barge_in import StartByServiceInSilence, StartBySoundInSilence, StartByWords
+from runner.compiler.turns.barge_in import StartByServiceInSilence, StartBySoundInSilence, StartByWords
 from runner.definition import Turns, Vad
 
 

@@ -15,7 +15,7 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPI
 from runner.catalog import CALLED, CALLER
 from runner.live.admission import Admission
 from runner.live.call import Call
-from runner.live.carriers.phone_streams import Happenings, PhoneSerializer, PhoneStream, serializer_for
+from runner.live.carriers.phone.streams import Happenings, PhoneSerializer, PhoneStream, serializer_for
 from runner.live.line import Line
 from runner.live.reload import LiveAgent
 from runner.live.switchboard import Switchboard

@@ -23,7 +23,7 @@ from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy
 
 from runner.catalog import DICTATION_SETTLED_SECS
-from runner.compiler.dictation import sounds_complete
+from runner.compiler.turns.dictation import sounds_complete
 from runner.effective import Dictation
 
 _ANSWER_SECS = 1.5

@@ -11,10 +11,10 @@ from typing import cast
 
 from runner.catalog import PROVIDERS, Part, When
 from runner.definition import AgentDefinition, Greeting, Only, Service, Stage
-from runner.diff_callers import callers_said
-from runner.diff_fallback import list_said
-from runner.diff_ways import way_changes, ways
-from runner.diff_words import duration, list_change, number, quoted, shown, text_change
+from runner.diff.callers import callers_said
+from runner.diff.fallback import list_said
+from runner.diff.ways import way_changes, ways
+from runner.diff.words import duration, list_change, number, quoted, shown, text_change
 from runner.document.check import schema_at
 from runner.effective import Effective, FieldChange, effective, in_fallback
 from runner.wording import WHEN, in_the_file, joined

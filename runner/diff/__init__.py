@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from runner.definition import AgentDefinition, Service
-from runner.diff_sentences import Difference, Teller
+from runner.diff.sentences import Difference, Teller
 from runner.effective import FieldChange, file_changes, follows_first
 from runner.following import renames, with_new_names
 

@@ -1,0 +1,1 @@
+"""Whose turn it is: how the turns of caller and agent begin and end."""

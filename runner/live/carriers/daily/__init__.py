@@ -1,0 +1,1 @@
+"""Daily rooms, and the telephones that Daily holds."""

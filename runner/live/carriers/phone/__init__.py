@@ -1,0 +1,1 @@
+"""Telephones: the streams of Twilio, Telnyx, Plivo and Exotel."""
