@@ -134,7 +134,7 @@ async def test_link_for_the_caller_is_printed_and_the_agent_has_the_other_token(
         agent = it.building.client
         assert (agent.url, agent.token, agent.name) == (room.url, tokens[True], "support")
         assert agent.settings["inputs"]["camera"]["isEnabled"] is False
-    assert vendors.ears.sessions
+        await until(lambda: vendors.ears.sessions)
     assert not agent.transcribing, "AssemblyAI hears, not Daily"
     assert agent.released
     assert not it.daily.rooms, "the room is deleted when runner is stopped"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.compiler.turns.strategies import taking as turn_taking
+from runner.compiler.turns import taking as turn_taking
 from runner.definition import OnTrouble
 from runner.events import CallerSaid
 from tests.cloud.vendors import KEYS

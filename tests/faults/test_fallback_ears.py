@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.compiler.fallback import ears as fallback_ears
 from runner.compiler.fallback import relay as fallback
-from runner.compiler.fallback.relay import ears as fallback_ears
 from runner.events import CallerSaid
 from tests.cloud.vendors import KEYS
 from tests.emulators import AssemblyAIEmulator, OpenAIEmulator, sound, until
