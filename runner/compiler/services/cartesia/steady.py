@@ -5,8 +5,8 @@ sentence is remembered until the vendor has sent all of it. When the connection 
 when no sound comes in time, those of which nothing was heard are asked for again; one that was heard in part is not begun anew,
 its rest is left out and the next one follows. The history keeps what was heard.
 
-Pipecat 1.14 instead closes what is being said when a connection breaks, waits four seconds before its second try, takes a sound
-that comes after three seconds for one that never comes, and records every sentence as said.
+Pipecat 1.14 instead closes what is being said when a connection breaks, takes a sound that comes after three seconds for one that
+never comes, and records every sentence as said.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ import time
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import DataFrame, Frame
 from pipecat.services.tts_service import _AudioContextPlayback  # pyright: ignore[reportPrivateUsage]
 from pipecat.utils.context.word_timestamp_tracker import WordTimestamp
-from pipecat.utils.errors import ErrorCategory, classify_http_exception
-from websockets import ConnectionClosed, State
+from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.services.cartesia.voice import TIMEOUT, Arrived, CartesiaVoice, category_of, words_of
+from runner.compiler.services.cartesia.connecting import LASTING, CartesiaConnected
+from runner.compiler.services.cartesia.voice import TIMEOUT, Arrived, category_of, words_of
 from runner.compiler.services.lost import AnswerLost
 
 LIMIT_SECS = 3.0
@@ -37,20 +36,9 @@ LIMIT_SECS = 3.0
 _SAID_AGAIN = 1
 """How often one answer is asked for again after a silence; a vendor that refuses for the moment is asked once more."""
 
-_CONNECT_SECS = 2.5
-_WAITS = (0.0, 0.3, 0.8, 1.5)
-"""Seconds before each try to connect again. All of them together stay below what a caller waits."""
-
-_SHORT_SECS, _SHORT_ONES = 3.0, 3
-"""A connection that lasts less than the first is a short one; after so many in a row none is made until there is something to
-say."""
-
 _MOMENT_SECS = 0.3
 """What a vendor is left alone for that refuses for the moment."""
 
-_LASTING = frozenset({ErrorCategory.QUOTA}) | {kind for kind in ErrorCategory if kind.is_permanent}
-
-_MAX_MESSAGE = 2**24
 _OPEN_SECS = 30.0
 """How long a sentence may be without news in Pipecat's own reckoning. Shorter limits are kept here."""
 
@@ -98,7 +86,7 @@ class Saying:
         return bool(self.left) or self.end is not None
 
 
-class CartesiaSteady(CartesiaVoice):
+class CartesiaSteady(CartesiaConnected):
     """The service of one call."""
 
     def __init__(self, **given: Any) -> None:
@@ -106,7 +94,6 @@ class CartesiaSteady(CartesiaVoice):
         self._saying: dict[str, Saying] = {}
         self._lost: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
-        self._short = 0
 
     @property
     def limit(self) -> float:
@@ -158,96 +145,6 @@ class CartesiaSteady(CartesiaVoice):
         self._saying.clear()
         await super()._close_connection_contexts()
 
-    # The connection
-
-    async def _connect(self) -> None:
-        self._disconnecting = False
-        self._short = 0
-        fault = await self._open()
-        if not self._receive_task or self._receive_task.done():
-            self._receive_task = self.create_task(self._listen(fault), "listens")
-
-    async def _open(self) -> Exception | None:
-        """Connect. Returns what kept it from that."""
-        headers = {"X-API-Key": self._api_key, "Cartesia-Version": self._cartesia_version, **self._extra_headers}
-        try:
-            self._websocket = await self._websocket_connect(
-                self._url, additional_headers=headers, open_timeout=_CONNECT_SECS, max_size=_MAX_MESSAGE
-            )
-        except Exception as fault:
-            self._websocket = None
-            return fault
-        await self._call_event_handler("on_connected")
-        return None
-
-    async def _listen(self, fault: Exception | None) -> None:
-        """As long as the service runs, and the vendor does not refuse it."""
-        while True:
-            if (self._websocket is None or fault) and not await self._come_back(fault):
-                return
-            since = time.monotonic()
-            try:
-                await self._process_messages()
-                fault = ConnectionError("the connection was closed")
-            except Exception as broken:
-                fault = broken
-            if self._disconnecting:
-                return
-            logger.warning(f"{self}: the connection broke: {fault}")
-            self._short = self._short + 1 if time.monotonic() - since < _SHORT_SECS else 0
-            if self._short >= _SHORT_ONES:
-                await self._give_up(fault)
-                return
-
-    async def _come_back(self, fault: Exception | None) -> bool:
-        """Connect again and go on with what was being said. fault: why the connection broke, or could not be made."""
-        just_tried = self._websocket is None and fault is not None
-        await self._drop_socket()
-        for tried, wait in enumerate(_WAITS):
-            if tried or not just_tried:
-                await asyncio.sleep(wait)
-                fault = await self._open()
-            if fault is None:
-                for saying in list(self._saying.values()):
-                    await self._say_again(saying)
-                return True
-            if classify_http_exception(fault) in _LASTING:
-                break
-            if tried == 0:
-                await self.push_error(f"{self} reconnection attempt 1 failed: {fault}", exception=fault)
-        await self._give_up(fault)
-        return False
-
-    async def _drop_socket(self) -> None:
-        socket, self._websocket = cast(Any, self._websocket), None
-        if socket and socket.state is State.OPEN:
-            socket.transport.abort()
-
-    async def _give_up(self, fault: Exception | None) -> None:
-        """There is no connection. The next text tries again, unless the vendor refuses this account or what it asks for."""
-        await self._drop_socket()
-        category = classify_http_exception(fault) if fault else ErrorCategory.CONNECTIVITY
-        if category is ErrorCategory.UNKNOWN:
-            category = ErrorCategory.CONNECTIVITY
-        words = f"Unknown error occurred: {fault}"
-        if category in _LASTING or not self._saying:
-            await self._end_all()
-            await self.push_error(words, exception=fault, category=category)
-        else:
-            await self._end_all()
-            await self.push_error_frame(AnswerLost(words, exception=fault, category=category))
-
-    async def _send(self, message: dict[str, Any], *, wake: bool = True) -> None:
-        """What cannot be sent now is when the connection is there again; `wake`: see to it that it comes."""
-        socket = cast(Any, self._websocket)
-        if socket and socket.state is State.OPEN:
-            with suppress(ConnectionClosed):
-                await socket.send(json.dumps(message))
-        elif wake and (not self._receive_task or self._receive_task.done()):
-            self._short = 0
-            self._disconnecting = False
-            self._receive_task = self.create_task(self._listen(None), "listens")
-
     # What is being said
 
     async def _arrives(self, message: Arrived) -> Arrived | None:
@@ -295,7 +192,7 @@ class CartesiaSteady(CartesiaVoice):
         failed = [one for one in self._saying.values() if one.vendor == about]
         if about is None and len(self._saying) == 1:
             failed = list(self._saying.values())
-        if category in _LASTING:
+        if category in LASTING:
             for saying in failed:
                 await self._end(saying, lost=True)
             await super()._take_error(message)
@@ -367,12 +264,17 @@ class CartesiaSteady(CartesiaVoice):
                     logger.warning(f"{self}: no sound for {self.limit:g} s, asked again on another connection")
                     for other in self._saying.values():
                         other.again, other.news_at = other.again + 1, time.monotonic()
-                    self._short -= 1  # this one ends for another reason
-                    cast(Any, self._websocket).transport.abort()  # the listening task notices and comes back
+                    self._break()
 
-    async def _end_all(self) -> None:
+    async def _connected_again(self) -> None:
         for saying in list(self._saying.values()):
+            await self._say_again(saying)
+
+    async def _stays_unsaid(self) -> bool:
+        unsaid = list(self._saying.values())
+        for saying in unsaid:
             await self._end(saying, lost=True)
+        return bool(unsaid)
 
     async def _end(self, saying: Saying, *, lost: bool = False) -> None:
         """Nothing more of it comes. What is here is played. lost: the rest was not heard."""
