@@ -106,18 +106,34 @@ class TurnLatency:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something went wrong in a call that goes on; `text` is for people."""
+    """Something went wrong in a call that goes on; `text` is for people.
+
+    mended: nobody has to do anything: another service took over, or the first one is at work again.
+    """
 
     text: str
     version: int
+    mended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """Nobody has spoken for `seconds`, because of one part of the call; `text` says for people what is waited for."""
+    """Nobody has spoken for `seconds`, because of one part of the call.
+
+    text:    a sentence for people. awaited: what is waited for, alone: `the model's first word (OpenAI)`.
+    """
 
     text: str
     part: str
+    seconds: float
+    version: int
+    awaited: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceOver:
+    """What was told as `Silent` lasts no longer: somebody speaks, or nothing is waited for any more. seconds: all of it."""
+
     seconds: float
     version: int
 
@@ -140,6 +156,7 @@ Event = (
     | TurnLatency
     | Trouble
     | Silent
+    | SilenceOver
     | CallEnded
 )
 Listener = Callable[[Event], None]

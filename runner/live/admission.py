@@ -85,16 +85,21 @@ class Gate:
         Raises:
             NotAdmitted: there is none, or no new calls are taken.
         """
-        if self.draining:
+        if why := self.why_not():
             self.refused += 1
-            raise NotAdmitted("This server is being stopped and takes no new calls.")
-        if self.limit is not None and self.taken >= self.limit:
-            self.refused += 1
-            raise NotAdmitted(f"All lines are busy: {self.limit} {'call' if self.limit == 1 else 'calls'} at once.")
+            raise NotAdmitted(why)
         admission = Admission(self)
         self._taken.add(admission)
         self._empty.clear()
         return admission
+
+    def why_not(self) -> str:
+        """Why nobody is admitted now, "" when there is a place."""
+        if self.draining:
+            return "This server is being stopped and takes no new calls."
+        if self.limit is not None and self.taken >= self.limit:
+            return f"All lines are busy: {self.limit} {'call' if self.limit == 1 else 'calls'} at once."
+        return ""
 
     def give_back(self, admission: Admission) -> None:
         self._taken.discard(admission)

@@ -18,13 +18,16 @@ from pipecat.processors.aggregators.llm_response_universal import AssistantTurnS
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
-from runner.catalog import PARTS, PROVIDERS, Part, Provider
+from runner.catalog import PARTS, Part, Provider
 from runner.compiler.callers.said import Words
 from runner.compiler.conversation import Chooser, Conversation
+from runner.compiler.fallback.parts import at_work
+from runner.compiler.fallback.relay import TookOverFrame
 from runner.compiler.pipeline import Carrier, Writer, compile_call
 from runner.compiler.services import Here
 from runner.compiler.services.refused import RefusedChangeFrame
 from runner.definition import AgentDefinition
+from runner.environment import masked
 from runner.events import (
     AgentSaid,
     Backchannel,
@@ -94,6 +97,7 @@ class Call:
         self.carrier_name = carrier_name
         self._carrier = carrier
         self._listener = listener
+        self._keys = keys
         self._forget = forget
         self._history = History()
         self.nobody_listens = False
@@ -136,7 +140,7 @@ class Call:
             self._compiled,
             now=lambda: self.conversation.now,
             vendor=self._who_does,
-            plain=lambda frame: sentence(frame, self._vendor_of(frame)),
+            plain=self._plain,
             on_this_machine=self._compiled.here.parts,
             listener=self._compiled.pair.user(),
             output=carrier.output(),
@@ -367,11 +371,11 @@ class Call:
 
         @worker.event_handler("on_pipeline_error")
         async def error(_: object, frame: ErrorFrame) -> None:
-            said = sentence(frame, self._vendor_of(frame))
+            said = self._plain(frame)
             again = said == self._last_trouble and not isinstance(frame, RefusedChangeFrame)
             if said and not again:
                 self._last_trouble = said
-                self._tell(Trouble(said, self.version))
+                self._tell(Trouble(said, self.version, mended=isinstance(frame, TookOverFrame)))
             await self._lifeline.failed(frame, said)
 
         @pair.assistant().event_handler("on_assistant_turn_stopped")
@@ -403,11 +407,16 @@ class Call:
             self._tell(TurnLatency(breakdown.total_secs, parts, self._compiled.authorship.latest.version))
 
     def _who_does(self, part: Part) -> str:
-        return (
-            "this machine"
-            if part in self._compiled.here.parts
-            else PROVIDERS[part, self._compiled.providers[part]].title
-        )
+        """Who does this part at this moment, for people."""
+        parts = self._compiled
+        service = {"stt": parts.stt, "llm": parts.llm, "tts": parts.tts}[part]
+        vendor = parts.vendor_of(part, at_work(service)) if part not in parts.here.parts else None
+        return vendor.title if vendor else "this machine"
+
+    def _plain(self, frame: ErrorFrame) -> str | None:
+        """An error as a sentence for people, without the keys that a vendor may repeat in it."""
+        said = sentence(frame, self._vendor_of(frame))
+        return said and masked(said, self._keys)
 
     def _vendor_of(self, frame: ErrorFrame) -> Provider | None:
         """Whose service an error is about, None for a part on this machine and for what is not a service."""

@@ -20,6 +20,7 @@ from runner.events import (
     CallStarted,
     Event,
     LanguageChanged,
+    SilenceOver,
     Silent,
     SpeakerCorrected,
     StageEntered,
@@ -85,6 +86,8 @@ def _as_facts(event: Event) -> tuple[str, dict[str, object]]:
             return "language", {"from": left, "to": language}
         case Silent(_, part, seconds):
             return "silence", {"part": part, "ms": round(seconds * 1000)}
+        case SilenceOver(seconds):
+            return "silence_over", {"ms": round(seconds * 1000)}
         case TurnLatency(seconds, parts):
             return "latency", {"ms": round(seconds * 1000), "parts": {what: round(s * 1000) for what, s, _ in parts}}
         case Trouble(text):

@@ -53,7 +53,6 @@ class _Room:
         self, agents: Agents, environment: Environment, services: Mode, *, as_json: bool, pinned: bool
     ) -> None:
         self._json, self._pinned = as_json, pinned
-        self._environment = environment
         self._agents = agents
         # With `cloud` the command line has seen to the model's key; the other two parts of a typed call need none.
         mode: Mode = "local" if services == "local" else "auto"
@@ -156,8 +155,6 @@ class _Room:
         self._terminal.banner(f"{name}, version {version}", [(c, self._switchboard.describe(c)) for c in choices])
 
     def _happened(self, call: Call, event: Event) -> None:
-        if isinstance(event, Trouble):
-            event = Trouble(self._environment.masked(event.text), event.version)
         if not self._json:
             if not isinstance(event, CallerSaid) or event.speaker or event.language:
                 self._terminal.event(call.number, event)

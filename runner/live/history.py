@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.events import AgentSaid, AgentVersion, CallerSaid, Event, StageEntered
+from runner.events import (
+    AgentSaid,
+    AgentVersion,
+    Backchannel,
+    CallerSaid,
+    Event,
+    LanguageChanged,
+    SpeakerCorrected,
+    StageEntered,
+    Trouble,
+)
+from runner.live.page_messages import listening, turn_of
 
 
 class History:
@@ -16,19 +27,33 @@ class History:
     def take(self, event: Event) -> None:
         """Remember what belongs into a transcript."""
         match event:
-            case CallerSaid(text=text, stage=stage, version=version):
-                self._lines.append({"who": "caller", "text": text, "stage": stage, "version": version})
+            case CallerSaid():
+                self._add("caller", turn_of(event))
+            case Backchannel():
+                self._add("caller", listening(event))
+            case SpeakerCorrected(turn=turn, speaker=speaker, before=before):
+                for number, line in enumerate(self._lines):
+                    if turn and line.get("turn") == turn:
+                        self._lines[number] = {**line, "speaker": speaker, "name": "", "was": before}
             case AgentSaid(text, stage, version, interrupted):
-                line = {"who": "agent", "text": text, "stage": stage, "version": version, "interrupted": interrupted}
-                self._lines.append(line)
+                self._add("agent", {"text": text, "stage": stage, "version": version, "interrupted": interrupted})
             case StageEntered(left, stage, version) if left is not None:
-                self._lines.append({"who": "stage", "text": stage, "stage": stage, "version": version})
-            case AgentVersion(version=version, stage=stage):
-                self._lines.append({"who": "version", "text": f"version {version}", "stage": stage, "version": version})
+                self._add("stage", {"text": stage, "stage": stage, "version": version})
+            case LanguageChanged(_, language, version):
+                self._add("language", {"text": language or "", "version": version})
+            case AgentVersion(version, stage, changes):
+                known = {"text": f"version {version}", "stage": stage, "version": version}
+                self._add("version", {**known, "details": list(changes)})
+            case Trouble(text, version, mended):
+                self._add("mended" if mended else "problem", {"text": text, "version": version})
             case _:
                 pass
 
+    def _add(self, who: str, what: dict[str, Any]) -> None:
+        self._lines.append({"who": who, **what})
+
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Each with `who` (`caller`, `agent`, `stage`, `version`), `text`, `stage` and `version`."""
+        """Each with `who` said it, or what it is (`caller`, `agent`; `stage`, `language`, `version`, `problem`, `mended`), its
+        `text` and `version`, and what else the page shows of it."""
         return list(self._lines)

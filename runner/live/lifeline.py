@@ -34,7 +34,7 @@ from runner.compiler.services.lost import AnswerLost
 from runner.compiler.services.openai.asking import LIMIT_SECS
 from runner.definition import OnTrouble
 from runner.effective import Effective
-from runner.events import Event, Silent, Trouble
+from runner.events import Event, SilenceOver, Silent, Trouble
 from runner.live.silence import Silence
 
 _PATIENCE_SECS = 8.0
@@ -115,7 +115,12 @@ class Lifeline:
         self._last = ""
         self._keeps: CartesiaSteady | None = None
         self._was_cut = asyncio.Event()
-        self.silence = Silence(patience=self._patience, noticed=self._noticed, too_long=self._too_long)
+        self.silence = Silence(
+            patience=self._patience,
+            noticed=self._noticed,
+            ended=lambda seconds: tell(SilenceOver(seconds, version())),
+            too_long=self._too_long,
+        )
         self.silence.follow(listener, parts.llm, parts.tts, output)
         for part in PARTS:
             if (service := self._service(part)) is not None:
@@ -173,9 +178,10 @@ class Lifeline:
                 self._was_cut.set()
 
     def _noticed(self, part: Part, seconds: float) -> None:
-        text = f"Nobody has spoken for {seconds:.1f} s. The call waits for {_AWAITED[part]} ({self._vendor(part)})."
+        awaited = f"{_AWAITED[part]} ({self._vendor(part)})"
+        text = f"Nobody has spoken for {seconds:.1f} s. The call waits for {awaited}."
         logger.warning(text)
-        self._tell(Silent(text, part, seconds, self._version()))
+        self._tell(Silent(text, part, seconds, self._version(), awaited))
 
     async def _too_long(self, part: Part, seconds: float) -> None:
         if self._parts.ending:

@@ -13,6 +13,7 @@ from runner.events import (
     CallerSaid,
     Event,
     LanguageChanged,
+    SilenceOver,
     Silent,
     SpeakerCorrected,
     StageEntered,
@@ -27,10 +28,9 @@ def as_message(event: Event) -> dict[str, Any] | None:
         case StageEntered(left, stage, version):
             return {"type": "stage", "from": left, "to": stage, "version": version}
         case CallerSaid(speaker=speaker, language=language) if speaker or language:
-            return caller_turn(event)
-        case Backchannel(text, stage, version):
-            # Turns are numbered from 1: the page closes this line, so that the caller's next words do not go on in it.
-            return {"type": "caller", "turn": 0, "text": text, "answered": False, "stage": stage, "version": version}
+            return {"type": "caller", **turn_of(event)}
+        case Backchannel():
+            return {"type": "caller", **listening(event)}
         case SpeakerCorrected(turn, text, before, speaker, version):
             return {
                 "type": "correction",
@@ -53,19 +53,28 @@ def as_message(event: Event) -> dict[str, Any] | None:
                 "ms": round(seconds * 1000),
                 "parts": [{"name": what, "ms": round(secs * 1000), "owner": whose} for what, secs, whose in parts],
             }
-        case Trouble(text, version):
-            return {"type": "problem", "message": text, "version": version}
-        case Silent(text, part, seconds, version):
-            return {"type": "silence", "message": text, "part": part, "ms": round(seconds * 1000), "version": version}
+        case Trouble(text, version, mended):
+            return {"type": "problem", "message": text, "mended": mended, "version": version}
+        case Silent(text, part, seconds, version, awaited):
+            known = {"message": text, "awaited": awaited, "part": part}
+            return {"type": "silence", **known, "ms": round(seconds * 1000), "version": version}
+        case SilenceOver(seconds, version):
+            return {"type": "silence-over", "ms": round(seconds * 1000), "version": version}
         case _:
             return None
 
 
-def caller_turn(said: CallerSaid) -> dict[str, Any]:
+def turn_of(said: CallerSaid) -> dict[str, Any]:
     """A caller's turn with what is known of who spoke and in which language."""
-    known: dict[str, Any] = {"type": "caller", "turn": said.turn, "text": said.text}
+    known: dict[str, Any] = {"turn": said.turn, "text": said.text}
     if said.speaker is not None:
         known |= {"speaker": said.speaker, "name": said.name, "answered": said.answered}
     if said.language is not None:
         known |= {"language": said.language, "confidence": said.confidence}
+    return known | {"stage": said.stage, "version": said.version}
+
+
+def listening(said: Backchannel) -> dict[str, Any]:
+    """Words by which the caller only showed that they listen. They are no turn, so their number is 0."""
+    known = {"turn": 0, "text": said.text, "answered": False, "backchannel": True}
     return known | {"stage": said.stage, "version": said.version}

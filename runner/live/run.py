@@ -20,7 +20,7 @@ from loguru import logger
 from runner import __version__
 from runner.definition import AgentDefinition, ReloadMode
 from runner.environment import TOKEN_VARIABLE, Environment
-from runner.events import Event, Trouble
+from runner.events import Event
 from runner.live.access import Access
 from runner.live.call import Call
 from runner.live.call_log import CallLog
@@ -245,8 +245,6 @@ class _House:
         )
 
     def _happened(self, call: Call, event: Event) -> None:
-        if isinstance(event, Trouble):
-            event = Trouble(self._environment.masked(event.text), event.version)
         self._terminal.event(call.number, event, call.agent_name)
 
     def _banner(self) -> None:

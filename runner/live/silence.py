@@ -1,7 +1,8 @@
 """What a call waits for while nobody speaks.
 
 Comes in: what passes the ear, the model, the voice and the carrier's output. Goes out: after a moment of silence, which part is
-being waited for; and after as long as a caller waits, the same once more, so that somebody can act.
+being waited for, and again when it is another one; that it is over; and after as long as a caller waits, which part let them
+wait, so that somebody can act.
 
 Silence begins when the caller's words are owed, a model was asked or a line is to be spoken. It ends with a sound of the
 agent, or when somebody interrupts.
@@ -31,14 +32,15 @@ from pipecat.processors.frame_processor import FrameProcessor
 from runner.catalog import Part
 
 NOTICED_SECS = 2.0
-"""A silence that is shorter is told by nobody."""
+"""A silence that is shorter is told by nobody. A longer one is looked at again each time as much has passed."""
 
 
 class Silence:
     """The silences of one call.
 
     patience: how long a caller waits for the agent's first sound, seconds; asked at each silence. None: as long as it takes.
-    noticed:  called when a silence lasts `NOTICED_SECS`, with the part that is waited for.
+    noticed:  called when a silence lasts `NOTICED_SECS`, with the part that is waited for and the seconds so far.
+    ended:    called when a silence that was noticed is over, with its seconds.
     too_long: called when the model or the voice let the caller wait longer than `patience`.
     """
 
@@ -47,10 +49,12 @@ class Silence:
         *,
         patience: Callable[[], float | None],
         noticed: Callable[[Part, float], None],
+        ended: Callable[[float], None],
         too_long: Callable[[Part, float], Awaitable[None]],
     ) -> None:
-        self._patience, self._noticed, self._too_long = patience, noticed, too_long
+        self._patience, self._noticed, self._ended, self._too_long = patience, noticed, ended, too_long
         self._part: Part | None = None
+        self._told: Part | None = None
         self._since = 0.0
         self._clock: asyncio.Task[None] | None = None
 
@@ -107,6 +111,13 @@ class Silence:
         if self._clock:
             self._clock.cancel()
             self._clock = None
+        if self._told:
+            self._told = None
+            self._ended(self._seconds)
+
+    @property
+    def _seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._since
 
     def _wait_for(self, part: Part) -> None:
         if self._clock is None or self._clock.done():
@@ -116,12 +127,12 @@ class Silence:
 
     async def _count(self) -> None:
         patience = self._patience()
-        await asyncio.sleep(NOTICED_SECS if patience is None else min(NOTICED_SECS, patience))
-        if self._part:
-            self._noticed(self._part, asyncio.get_running_loop().time() - self._since)
-        if patience is None:
-            return
-        await asyncio.sleep(max(0.0, self._since + patience - asyncio.get_running_loop().time()))
-        part, self._part, self._clock = self._part, None, None
-        if part in ("llm", "tts"):
+        while (left := NOTICED_SECS if patience is None else patience - self._seconds) > 0:
+            await asyncio.sleep(min(NOTICED_SECS, left))
+            if self._part and self._part != self._told:
+                self._told = self._part
+                self._noticed(self._part, self._seconds)
+        part, self._clock = self._part, None
+        self.over()
+        if patience is not None and part in ("llm", "tts"):
             await self._too_long(part, patience)

@@ -24,6 +24,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 
 from runner.live.access import Access
+from runner.live.admission import NotAdmitted
 from runner.live.away import Away
 from runner.live.call import Call
 from runner.live.carriers.returning import ReturningWebRTC, ReturningWebsocket
@@ -89,8 +90,9 @@ class _Guests:
 
 
 def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> APIRouter:
-    """`/api/offer`, `/ws-client/AGENT` and `/api/calls/KEY`, by which a client asks whether its call goes on (204, or 410 and
-    why not) or hangs up (DELETE). `access` decides about websockets here; about requests it has decided before."""
+    """`/api/offer`, `/ws-client/AGENT`; `/api/calls`, by which a client asks whether there is a place for a call (204, or 503 and
+    why not); and `/api/calls/KEY`, by which it asks whether its call goes on (204, or 410 and why not) or hangs up (DELETE).
+    `access` decides about websockets here; about requests it has decided before."""
     routes = APIRouter()
     webrtc = SmallWebRTCRequestHandler()
     guests = _Guests()
@@ -171,6 +173,13 @@ def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> 
             await socket.send_denial_response(JSONResponse({"detail": error.detail}, status_code=error.status_code))
             return
         await _first(guest.call.over(), carrier.replaced())
+
+    @routes.get("/api/calls")
+    async def has_a_place() -> Response:
+        """A browser is not told why its websocket was refused."""
+        if why := switchboard.gate.why_not():
+            raise NotAdmitted(why)
+        return Response(status_code=204)
 
     @routes.get("/api/calls/{key}")
     async def goes_on(key: str) -> Response:
