@@ -7,10 +7,10 @@ updates on an open session is the vendor's list for `UpdateConfiguration`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from runner.definition import ListenFor, Setting
+from runner.definition import ListenFor, Setting, Turns
 from runner.definition import Service as Held
 
 Part = Literal["stt", "llm", "tts"]
@@ -42,6 +42,10 @@ class Field:
     parameter: bool = False
     note: str = ""
 
+
+TURNS: dict[str, When] = {one.name: "next turn" for one in fields(Turns)} | {"vad": "now", "idle": "now"}
+"""How soon a change of turn taking reaches a running call: the voice detection and the idle time are told at once, all else
+waits for a moment in which the caller does not speak."""
 
 NEW_CONNECTION = "opens a new connection"
 

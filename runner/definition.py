@@ -81,8 +81,9 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A step of the conversation. `stt`, `llm` and `tts` are deltas over the agent's settings that end with the stage.
+    """A step of the conversation. `stt`, `llm`, `tts` and `turns` are deltas over the agent's settings that end with the stage.
 
+    turns:        by the names of `Turns`, those of `vad` and `idle` in groups of their own; `idle: False` is none.
     renamed_from: its earlier names; a call that is in one of them when the file is saved goes on here.
     """
 
@@ -93,6 +94,7 @@ class Stage:
     stt: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
     llm: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
     tts: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
+    turns: Mapping[str, Setting] = field(default_factory=dict[str, "Setting"])
     next: tuple[Transition, ...] = ()
     end: bool = False
     renamed_from: tuple[str, ...] = ()
@@ -228,12 +230,14 @@ class SpokenLanguage:
 
     voice:      an id, None for the voice of `tts`. prompt: added to the others.
     say:        stage -> its line in this language.
+    lines:      what else is said as written, by its place in the agent file: `on_trouble.say` -> its words in this language.
     confidence: how sure the ear must be, 0..1, and `words` how many there must be, before the agent goes over to it.
     """
 
     voice: str | None = None
     prompt: str | None = None
     say: Mapping[str, str] = field(default_factory=dict[str, str])
+    lines: Mapping[str, str] = field(default_factory=dict[str, str])
     confidence: float = 0.7
     words: int = 3
 
@@ -267,6 +271,8 @@ class AgentDefinition:
     speakers:  what becomes of several voices on the line.
     languages: code -> what changes while the caller speaks that language.
     sources:   every file that was read to make this, absolute, the agent file first. What a watcher has to watch.
+    written:   where each setting of a service stands, by its path (`tts.voice`, `stages.email.stt.domain`,
+               `llm.fallback[0].model`, `languages.es.voice`). No part of what an agent is: it does not count when two are compared.
     """
 
     name: str

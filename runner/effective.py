@@ -7,20 +7,23 @@ saving the file are the same operation with other arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar, cast
 
 from runner.catalog import (
     CALL_VARIABLES,
     LANGUAGE_NAMES,
     PARTS,
     PROVIDERS,
+    TURNS,
     Part,
     When,
 )
 from runner.definition import (
     AgentDefinition,
     Greeting,
+    Idle,
     Limits,
     OnTrouble,
     Service,
@@ -33,6 +36,8 @@ from runner.definition import (
 from runner.effective_services import Dictation, in_language, in_stage, silences
 from runner.following import with_new_names
 from runner.prompts import render
+
+Record = TypeVar("Record", Greeting, Idle, Limits, OnTrouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,12 @@ def effective(
     prompts = (agent.prompt, here.prompt, spoken.prompt, person.prompt if person else None)
     texts = [render(text, variables).strip() for text in prompts if text]
     say = spoken.say.get(here.name, here.say)
+
+    def filled_in(record: Record, place: str, names: tuple[str, ...]) -> Record:
+        """A record at `place` of the file, with the variables in those of its texts that it has, in the language spoken now."""
+        texts = {name: spoken.lines.get(f"{place}.{name}", own) for name in names if (own := getattr(record, name))}
+        return replace(record, **{name: render(text, variables).strip() for name, text in texts.items()})
+
     return Effective(
         stage=stage,
         stt=replace(stt, fallback=instead),
@@ -170,13 +181,13 @@ def effective(
         tts=in_language(services["tts"], spoken, language if language in agent.languages else None, own),
         prompt="\n\n".join(text for text in texts if text),
         ways=(*here.next, *(() if here.end else agent.anywhere)),
-        turns=turns,
-        limits=agent.limits,
-        on_trouble=_on_trouble(agent.on_trouble, variables),
+        turns=replace(turns, idle=turns.idle and filled_in(turns.idle, "turns.idle", ("say", "goodbye"))),
+        limits=filled_in(agent.limits, "limits", ("warning", "goodbye")),
+        on_trouble=agent.on_trouble and filled_in(agent.on_trouble, "on_trouble", ("say", "goodbye")),
         say=render(say, variables).strip() if say else None,
         asks=here.prompt is not None or stage is None,
         end=here.end,
-        greeting=_greeting(agent.greeting, variables),
+        greeting=agent.greeting and filled_in(agent.greeting, "greeting", ("text", "prompt")),
         listen_for=dictation,
     )
 
@@ -190,11 +201,10 @@ def change(before: Effective | None, after: Effective) -> Change:
         found.append(FieldChange("prompt", before and before.prompt, after.prompt, "next turn"))
     if before is None or before.ways != after.ways:
         found.append(FieldChange("next", before and before.ways, after.ways, "next turn"))
-    found.extend(_record_changes("turns.vad", before and before.turns.vad, after.turns.vad, "now"))
-    for field in fields(Turns):
-        if field.name != "vad":
-            when: When = "now" if field.name == "idle" else "next turn"
-            found.extend(_value_change(f"turns.{field.name}", before and before.turns, after.turns, field.name, when))
+    found.extend(_record_changes("turns.vad", before and before.turns.vad, after.turns.vad, TURNS["vad"]))
+    for name, when in TURNS.items():
+        if name != "vad":
+            found.extend(_value_change(f"turns.{name}", before and before.turns, after.turns, name, when))
     if (before.listen_for if before else None) != after.listen_for:
         found.append(FieldChange("listen_for", before and before.listen_for, after.listen_for, "next turn"))
     found.extend(_record_changes("limits", before and before.limits, after.limits, "now"))
@@ -276,7 +286,7 @@ def file_changes(before: AgentDefinition, after: AgentDefinition) -> Change:
         found.append(FieldChange("voicemail", was, will, "next call"))
     found.extend(_value_change("speakers.mode", before.speakers, after.speakers, "mode", "next turn"))
     found.extend(_group_changes("speakers.people", before.speakers.people, after.speakers.people))
-    found.extend(_group_changes("languages", before.languages, after.languages))
+    found.extend(_each_line(_group_changes("languages", before.languages, after.languages)))
     for name in ("name", "description", "reload"):
         found.extend(_value_change(name, before, after, name, "now"))
     return Change(tuple(found))
@@ -335,6 +345,19 @@ def _group_changes(path: str, before: Mapping[str, object], after: Mapping[str, 
             yield FieldChange(f"{path}.{name}", record, None, "next turn")
 
 
+def _each_line(changes: Iterable[FieldChange]) -> Iterator[FieldChange]:
+    """The same, but for what a language says (`SpokenLanguage.lines`): each line at its place in the file."""
+    for one in changes:
+        language, _, name = one.path.rpartition(".")
+        if name != "lines":
+            yield one
+            continue
+        was, now = cast("dict[str, str]", one.before), cast("dict[str, str]", one.after)
+        for place in {**was, **now}:
+            if was.get(place) != now.get(place):
+                yield FieldChange(f"{language}.{place}", was.get(place), now.get(place), one.when)
+
+
 def _record_changes(path: str, before: object, after: object, when: When) -> Iterator[FieldChange]:
     for field in fields(after):  # type: ignore[arg-type]
         yield from _value_change(f"{path}.{field.name}", before, after, field.name, when)
@@ -362,19 +385,3 @@ def _setting_changes(path: str, part: Part, before: Service | None, after: Servi
         if old.get(name) != after.settings.get(name):
             when = "next call" if other else field.when
             yield FieldChange(f"{path}.{name}", old.get(name), after.settings.get(name), when)
-
-
-def _on_trouble(trouble: OnTrouble | None, variables: Mapping[str, str]) -> OnTrouble | None:
-    if trouble is None:
-        return None
-    say, goodbye = (render(text, variables).strip() for text in (trouble.say, trouble.goodbye))
-    return replace(trouble, say=say, goodbye=goodbye)
-
-
-def _greeting(greeting: Greeting | None, variables: Mapping[str, str]) -> Greeting | None:
-    if greeting is None:
-        return None
-    return Greeting(
-        text=render(greeting.text, variables).strip() if greeting.text else None,
-        prompt=render(greeting.prompt, variables).strip() if greeting.prompt else None,
-    )

@@ -1,12 +1,13 @@
-"""The three services at one moment of a call: what a stage and a language set over the agent's own settings.
+"""The three services and turn taking at one moment of a call: what a stage and a language set over the agent's own settings.
 
-Comes in: an agent, a stage, a language. Goes out: services, and the turn taking that has to agree with them. Pure.
+Comes in: an agent, a stage, a language. Goes out: services, and turn taking that agrees with them. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from runner.catalog import (
     DICTATION_MAX_SILENCE_MS,
@@ -17,7 +18,7 @@ from runner.catalog import (
     U3_FAMILY,
     Part,
 )
-from runner.definition import AgentDefinition, ListenFor, Only, Service, Setting, SpokenLanguage, Stage, Turns
+from runner.definition import AgentDefinition, Idle, ListenFor, Only, Service, Setting, SpokenLanguage, Stage, Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,38 @@ def _joined(base: Setting, delta: Setting) -> Setting:
     return delta
 
 
+def turns_with(turns: Turns, delta: Mapping[str, Setting]) -> Turns:
+    """Turn taking with what a group `turns` says over it; the same for an agent's over the defaults and a stage's over those.
+
+    delta: by the names of `Turns`, as in `Stage.turns`. What lies below `barge_in` or `smart_turn` switches it on, unless the
+    delta switches it off; `barge_in: True` is the first sound of speech, whatever words were asked for before.
+    """
+    told: dict[str, Any] = {}
+    for group in ("barge_in", "smart_turn"):
+        if any(name.startswith(f"{group}_") for name in delta):
+            told[group] = True
+    if delta.get("barge_in") is True:
+        turns = replace(turns, barge_in_after_words=0, barge_in_ignore=())
+    for name, value in delta.items():
+        if name == "idle":
+            told[name] = _idle_with(turns.idle, value)
+        elif isinstance(value, Mapping):
+            told[name] = replace(getattr(turns, name), **value)
+        else:
+            told[name] = _joined(getattr(turns, name), value)
+    return replace(turns, **told)
+
+
+def _idle_with(idle: Idle | None, delta: Setting) -> Idle | None:
+    """Half an `idle` over none is none: the old text of a stage may be over an agent that has no `idle` any more."""
+    if not isinstance(delta, Mapping):
+        return None
+    values: dict[str, Any] = dict(delta)
+    if idle is None:
+        return Idle(**values) if {"after", "say"} <= values.keys() else None
+    return replace(idle, **values)
+
+
 def silences(agent: AgentDefinition, stage: Stage, stt: Service) -> tuple[Turns, Service, Dictation | None]:
     """Turn taking, the ear's silences and the wait of a dictation, made to agree.
 
@@ -98,7 +131,7 @@ def silences(agent: AgentDefinition, stage: Stage, stt: Service) -> tuple[Turns,
 
     What the stage itself sets under `stt` wins over what dictation would set.
     """
-    turns, kind = agent.turns, stage.listen_for
+    turns, kind = turns_with(agent.turns, stage.turns), stage.listen_for
     if stt.provider != "assemblyai":
         dictation = Dictation(kind, max(DICTATION_SECS[kind], turns.vad.stop_secs)) if kind else None
         return _vad_waits(turns, dictation.wait if dictation else 0), stt, dictation

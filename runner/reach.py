@@ -24,6 +24,7 @@ from runner.effective import (
     own_language,
     variables_of,
 )
+from runner.effective_services import turns_with
 from runner.following import Following, follow, with_new_names
 from runner.prompts import render
 from runner.wording import joined, moment, short_name
@@ -174,7 +175,7 @@ def _follows_by_itself(one: FieldChange, place: Place, going: Following) -> bool
     if part in PARTS and name in ("min_turn_silence", "max_turn_silence"):
         return _written(place.agent, place.stage, part, name) == _written(going.agent, going.stage, part, name)
     if one.path == "turns.vad.stop_secs":
-        return place.agent.turns.vad.stop_secs == going.agent.turns.vad.stop_secs
+        return _written_wait(place.agent, place.stage) == _written_wait(going.agent, going.stage)
     return False
 
 
@@ -191,6 +192,11 @@ def _is_no_news(one: FieldChange, place: Place, going: Following) -> bool:
 def _written(agent: AgentDefinition, stage: str | None, part: str, name: str) -> tuple[object, object]:
     own = getattr(agent.stages[stage], part).get(name) if stage else None
     return getattr(agent, part).settings.get(name), own
+
+
+def _written_wait(agent: AgentDefinition, stage: str | None) -> float:
+    """The wait of the voice detection as the file has it, before the ear's silences raise it."""
+    return turns_with(agent.turns, agent.stages[stage].turns if stage else {}).vad.stop_secs
 
 
 def _fate(told: _Told, place: Place, going: Following, after: AgentDefinition) -> None:
@@ -234,7 +240,7 @@ def _stage_differs(was: AgentDefinition, before: Stage, after: AgentDefinition, 
             new = render(new, variables_of(after)) if new else None
         if old == new:
             continue
-        if one.name in PARTS:
+        if one.name in (*PARTS, "turns"):
             old, new = cast("Mapping[str, Setting]", old), cast("Mapping[str, Setting]", new)
             yield from (short_name(f"{one.name}.{key}") for key in {**old, **new} if old.get(key) != new.get(key))
         else:

@@ -12,6 +12,7 @@ from typing import Any
 
 from runner.definition import AgentDefinition, Service
 from runner.diff.sentences import Difference, Teller
+from runner.diff.words import at_path
 from runner.effective import FieldChange, file_changes, follows_first
 from runner.following import renames, with_new_names
 
@@ -72,8 +73,8 @@ def _direct(old: AgentDefinition, new: AgentDefinition) -> Iterator[FieldChange]
         elif root in ("stt", "llm", "tts") and rest not in ("provider", "endpoint"):
             if getattr(old, root).settings.get(rest) != getattr(new, root).settings.get(rest):
                 yield change
-        elif root == "turns" and change.path.startswith("turns.vad."):
-            if getattr(old.turns.vad, rest.removeprefix("vad.")) != getattr(new.turns.vad, rest.removeprefix("vad.")):
+        elif root in ("turns", "limits", "on_trouble"):
+            if at_path(old, change.path) != at_path(new, change.path):
                 yield change
         elif root == "anywhere" and not (old.stages and new.stages):
             yield replace(change, when="next call")

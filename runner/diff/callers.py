@@ -48,6 +48,8 @@ def _language(name: str, field: list[str], before: object, after: object) -> str
             return f"{what} to go over to {name} is {' instead of '.join(steps)}"
         case ["say", *stage]:
             return f"what {stage[0] if stage else 'a stage'} says in {name} {_lines(before, after)}"
+        case [*_, "say" | "warning" | "goodbye"]:
+            return f"{'.'.join(field)} in {name} {_texts(before, after)}"
         case _:
             return f"{name} is {'gone' if after is None else 'new'}"
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import cast
 
-from runner.catalog import PROVIDERS, Part, When
-from runner.definition import AgentDefinition, Greeting, Only, Service, Stage
+from runner.catalog import PROVIDERS, TURNS, Part, When
+from runner.definition import AgentDefinition, Greeting, Idle, Only, Service, Stage
 from runner.diff.callers import callers_said
 from runner.diff.fallback import list_said
 from runner.diff.ways import way_changes, ways
-from runner.diff.words import duration, list_change, number, quoted, shown, text_change
+from runner.diff.words import at_path, duration, list_change, number, quoted, shown, text_change
 from runner.document.check import schema_at
 from runner.effective import Effective, FieldChange, effective, in_fallback
 from runner.wording import WHEN, in_the_file, joined
@@ -113,6 +113,9 @@ class Teller:
                 field = PROVIDERS[part, self._service(part).provider].fields.get(setting)
                 when = field.when if field else when
                 said = self._said_in_stage(stage, part, setting, before, after)
+            elif stage and part == "turns":
+                when = TURNS[setting.partition(".")[0]]
+                said = self._turns_in_stage(stage, setting, before, after)
             elif stage and at == "listen_for":
                 when, said = "next turn", self._dictation(stage, before, after)
             where = f" in stage {stage}" if stage else ""
@@ -131,6 +134,23 @@ class Teller:
         if was == now:
             return f"{path} is {'not set' if after is None else shown(after, self._unit(path))}, which changes nothing"
         return self._said(path, was, now)
+
+    def _turns_in_stage(self, stage: str, setting: str, before: object, after: object) -> str:
+        """The same for turn taking. A setting may be changed by another one: `barge_in: true` does without words."""
+        path = f"turns.{setting}"
+        if _has_list(before, after):
+            return self._said(path, before, after)
+        old, new = effective(self.old, stage).turns, effective(self.new, stage).turns
+        if setting == "idle":
+            return _idle(old.idle, new.idle)
+        was, now = at_path(old, setting), at_path(new, setting)
+        if was != now:
+            return self._said(path, was, now)
+        words = (old.barge_in_after_words, old.barge_in_ignore) != (new.barge_in_after_words, new.barge_in_ignore)
+        if setting == "barge_in" and after is True and words:
+            return "the first sound of speech interrupts"
+        name = ".".join(in_the_file(path))
+        return f"{name} is {'not set' if after is None else shown(after, self._unit(path))}, which changes nothing"
 
     def _dictation(self, stage: str, before: object, after: object) -> str:
         longer = _patience(effective(self.new, stage)) - _patience(effective(self.old, stage))
@@ -328,6 +348,15 @@ def _patience(now: Effective) -> float:
     return silence / 1000 if isinstance(silence, int | float) else now.turns.vad.stop_secs
 
 
+def _idle(before: Idle | None, after: Idle | None) -> str:
+    """A stage that switches `idle` off, or has it again."""
+    if before == after:
+        return f"turns.idle is {'off' if after is None else 'as before'}, which changes nothing"
+    if after is None:
+        return "says nothing to a silent caller any more"
+    return f"speaks to a silent caller after {duration(after.after, 's')}"
+
+
 def _named(kind: str, name: str, change: FieldChange) -> str:
     """A sentence about one of the `variables` or `voices`."""
     if change.before is None:
@@ -373,10 +402,15 @@ def _list(path: str, before: object, after: object) -> str:
         if isinstance(before, Only) and not only:
             said.append("listens for the agent's words too")
     else:
+        path = ".".join(in_the_file(path))
+        if only and not isinstance(before, Only):
+            return f"{path} has {shown(_items(after))} in place of what the agent's has"
         if came:
             said.append(f"{path} also has {joined(came)}")
         if went:
             said.append(f"{path} no longer has {joined(went)}")
+        if isinstance(before, Only) and not only:
+            said.append(f"{path} has what the agent's has too")
     return joined(said) or f"{path} stands in another order: {shown(_items(after))}"
 
 

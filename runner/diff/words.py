@@ -55,6 +55,13 @@ def duration(value: float, unit: str) -> str:
     return f"{number(round(secs, 7))} s"
 
 
+def at_path(record: object, path: str) -> object:
+    """What stands at a dotted path of a record, None below something that is None."""
+    for name in path.split("."):
+        record = getattr(record, name, None)
+    return record
+
+
 def list_change(before: Sequence[object], after: Sequence[object]) -> tuple[list[str], list[str]]:
     """What came and what went, as they would be written; both empty when only the order differs."""
     came = [shown(item) for item in after if item not in before]

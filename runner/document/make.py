@@ -12,7 +12,6 @@ from runner.definition import (
     Audio,
     Daily,
     Greeting,
-    Idle,
     Limits,
     Only,
     OnTrouble,
@@ -24,11 +23,11 @@ from runner.definition import (
     Stage,
     Transition,
     Turns,
-    Vad,
     Voicemail,
 )
 from runner.document.check import Schema, inside, schema, settings_of
 from runner.document.places import Where
+from runner.effective_services import turns_with
 
 Group = dict[str, Any]
 
@@ -75,7 +74,7 @@ class _Maker:
             variables={**data.get("variables", {}), **self.variables},
             greeting=self._greeting(),
             voices=data.get("voices", {}),
-            turns=self._turns(),
+            turns=turns_with(Turns(), _turns(self.data.get("turns", {}))),
             audio=Audio(**self._group("audio")),
             daily=Daily(**_delta(self._group("daily"))),  # type: ignore[arg-type]
             reload=_defaults({"reload": schema()["properties"]["reload"]}, data)["reload"],
@@ -155,6 +154,7 @@ class _Maker:
             voice=self.data.get("voices", {}).get(voice, voice),
             prompt=self._optional_prompt(given, ("languages", code)),
             say=given.get("say", {}),
+            lines=_lines(given),
             confidence=float(filled["confidence"]),
             words=filled["words"],
         )
@@ -183,36 +183,6 @@ class _Maker:
             wait_for_return=float(filled["wait_for_return"]),
         )
 
-    def _turns(self) -> Turns:
-        node = inside(schema(), "turns", self.data) or {}
-        parts = settings_of(node, {})
-        given = _defaults(parts, cast("Group", self.data.get("turns", {})))
-        vad = _defaults(settings_of(parts["vad"], {}), given.get("vad", {}))
-        smart, barge_in = given["smart_turn"], given["barge_in"]
-        listening = _defaults(
-            settings_of(parts["smart_turn"], {}), cast("Group", smart) if isinstance(smart, dict) else {}
-        )
-        cutting_in = cast("Group", barge_in) if isinstance(barge_in, dict) else {}
-        idle: Idle | None = None
-        if "idle" in given:
-            wait = _defaults(settings_of(parts["idle"], {}), given["idle"])
-            idle = Idle(float(wait["after"]), wait["say"], wait["tries"], wait.get("goodbye"))
-        return Turns(
-            barge_in=barge_in is not False,
-            barge_in_after_words=cutting_in.get("after_words", 0),
-            barge_in_ignore=tuple(cutting_in.get("ignore", ())),
-            mute=tuple(given.get("mute", ())),
-            vad=Vad(**{name: float(value) for name, value in vad.items()}),
-            start=tuple(given.get("start", Turns().start)),
-            smart_turn=smart is not False and given.get("stop") != "speech_timeout",
-            smart_turn_stop_secs=float(listening["stop_secs"]),
-            smart_turn_pre_speech_ms=float(listening["pre_speech_ms"]),
-            smart_turn_max_duration_secs=float(listening["max_duration_secs"]),
-            speech_timeout=float(given["speech_timeout"]),
-            idle=idle,
-            look_ahead=given["look_ahead"],
-        )
-
     def _stage(self, name: str, stage: Group) -> Stage:
         prompt = stage.get("prompt")
         return Stage(
@@ -223,6 +193,7 @@ class _Maker:
             stt=_delta(stage.get("stt", {})),
             llm=_delta(stage.get("llm", {})),
             tts=self._named_voice("tts", _delta(stage.get("tts", {}))),
+            turns=_turns(stage.get("turns", {})),
             next=tuple(map(_transition, stage.get("next", []))),
             end=stage.get("end", False),
             renamed_from=_names(stage.get("renamed_from", [])),
@@ -240,6 +211,40 @@ def _defaults(parts: Mapping[str, Schema], given: Group) -> Group:
             if "default" in value:
                 made[name] = value["default"]
     return made
+
+
+def _lines(language: Group) -> dict[str, str]:
+    """What a language says beside the lines of stages, by the place of each line in the agent file."""
+    trouble = language.get("on_trouble", {})
+    groups: dict[str, dict[str, str]] = {
+        "on_trouble": {"say": trouble} if isinstance(trouble, str) else trouble,
+        "limits": language.get("limits", {}),
+        "turns.idle": language.get("turns", {}).get("idle", {}),
+    }
+    return {f"{place}.{name}": line for place, group in groups.items() for name, line in group.items()}
+
+
+def _turns(given: Group) -> dict[str, Setting]:
+    """What a group `turns` says, by the names of `definition.Turns`; nothing that it does not say."""
+    made: dict[str, Setting] = {}
+    for name, value in given.items():
+        if name in ("barge_in", "smart_turn", "vad", "idle") and isinstance(value, dict):
+            group = {key: _turns_value(key, inner) for key, inner in cast("Group", value).items()}
+            flat = {f"{name}_{key}": inner for key, inner in group.items()}
+            made |= {name: group} if name in ("vad", "idle") else flat
+        elif name == "start":
+            made[name] = Only(tuple(value))
+        elif name != "stop":
+            made[name] = _turns_value(name, value)
+    if "stop" in given:
+        made["smart_turn"] = given["stop"] == "smart_turn"
+    return made
+
+
+def _turns_value(name: str, value: Any) -> Setting:
+    """A value of turn taking: counts are whole numbers, all other numbers are not."""
+    number = isinstance(value, int) and not isinstance(value, bool) and name not in ("after_words", "tries")
+    return float(value) if number else _setting(value)
 
 
 def _delta(group: Group) -> dict[str, Setting]:

@@ -85,6 +85,7 @@ class ValueProblems:
             "maxItems": self._too_many,
             "uniqueItems": self._repeated,
             "not": self._not_taken,
+            "const": self._const,
         }.get(kind)
         if handler is None:
             self._add_value(path, "not-valid", f"{self._name(path)} is not right here.")
@@ -100,6 +101,10 @@ class ValueProblems:
             self._add_key(path, "not-yet", f"{self._name(path)} is not there yet: {node['x-not-yet']}")
         else:
             self._add_key(path, "cannot-be-set", f"{self._name(path)} cannot be set: {node.get('x-refused', '')}")
+
+    def _const(self, path: Where, error: ValidationError) -> None:
+        """The only value that is not a group: the schema says in words what may stand there."""
+        self._add_value(path, "not-a-choice", f"{self._name(path)} {self._node(path)['x-says']}.")
 
     def _type(self, path: Where, error: ValidationError) -> None:
         value: Any = error.instance
@@ -202,6 +207,8 @@ class ValueProblems:
             hint = "Type: true" if word in _YES else "Type: false" if word in _NO else "Type: true, or: false"
             if place.style == "quoted" and low in ("true", "false"):
                 hint = f"Without quotes: {low}"
+            if "object" in kinds and (setting := self._setting_meant(path, bare)):
+                hint, wanted = setting, "a group of settings"
             if low in (*_YES, *_NO, "true", "false"):
                 self.source.cure(path, "wrong-type", place.value, hint.rpartition(" ")[2])
         elif "number" in kinds or "integer" in kinds:
@@ -223,15 +230,21 @@ class ValueProblems:
         close = nearest(word, list(known), 0.7) if rest else None
         if close:
             return f"Write: {close}: {rest}"
-        for name, part in known.items():
-            node = resolved(part)
-            if text in node.get("enum", ()) or ("x-unit" in node and duration(text, node["x-unit"]) is not None):
-                return f"Write {name}: {text} on the line below, indented by two more spaces."
+        if meant := self._setting_meant(path, text):
+            return meant
         data = cast("dict[str, Any]", self.data) if isinstance(self.data, dict) else {}
         stages: Any = data.get("stages")
         if "otherwise" in known and isinstance(stages, dict) and text in stages:
             return f"Write when: and below it to: {text}. Or, to go there in any case: otherwise: {text}"
         return "Write its settings below it, each on a line of its own, indented by two more spaces."
+
+    def _setting_meant(self, path: Where, text: str) -> str:
+        """What to write for a value that is one of a setting below: `idle: 30s`; "" for any other."""
+        for name, part in settings_of(self._node(path), {}).items():
+            node = resolved(part)
+            if text in node.get("enum", ()) or ("x-unit" in node and duration(text, node["x-unit"]) is not None):
+                return f"Write {name}: {text} on the line below, indented by two more spaces."
+        return ""
 
     def _begins_broken(self, path: Where) -> bool:
         """Whether the line below a name could not be read, so that nothing is known to be missing there."""

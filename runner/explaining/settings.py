@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from runner.catalog import PARTS, PATTERNS, PROVIDERS, U3_FAMILY, Part, When
-from runner.definition import AgentDefinition, Stage
+from runner.definition import AgentDefinition, SpokenLanguage, Stage
 from runner.document.check import schema_at
 from runner.document.family import read_family
 from runner.document.folder import Folder
 from runner.document.places import Source, Where
 from runner.document.text import read_file
-from runner.effective import Effective, FieldChange, change, effective, in_fallback
+from runner.effective import Effective, FieldChange, change, effective, in_fallback, own_language
+from runner.effective_services import turns_with
 from runner.problem import short_path
-from runner.wording import in_the_file
+from runner.wording import in_the_file, joined
 
 Kind = Literal["file", "option", "default", "runner", "pipecat", "vendor"]
 """Who says so: the file, `--set` or `--var`, the schema's default, runner for a reason it names, Pipecat 1.14 unasked, or
@@ -71,12 +72,19 @@ class Explained:
         }
 
 
-def explained(agent: AgentDefinition, stage: str | None, settings: Mapping[str, str] | None = None) -> list[Explained]:
+def explained(
+    agent: AgentDefinition,
+    stage: str | None,
+    settings: Mapping[str, str] | None = None,
+    *,
+    language: str | None = None,
+) -> list[Explained]:
     """Every setting of `agent` while a call is in `stage`, in the order of the file.
 
-    settings: the `--set` the definition was read with.
+    settings: the `--set` the definition was read with. language: the short code of what the caller speaks, None for the agent's
+    own.
     """
-    return list(_Explainer(agent, stage, settings or {}).all())
+    return list(_Explainer(agent, stage, settings or {}, language).all())
 
 
 def unit_of(agent: AgentDefinition, where: Where) -> str:
@@ -92,10 +100,14 @@ def _schema(agent: AgentDefinition, where: Where) -> dict[str, Any] | None:
 
 
 class _Explainer:
-    def __init__(self, agent: AgentDefinition, stage: str | None, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, agent: AgentDefinition, stage: str | None, settings: Mapping[str, str], language: str | None
+    ) -> None:
         self.agent = agent
         self.here = agent.stages[stage] if stage is not None else Stage("")
-        self.now: Effective = effective(agent, stage)
+        self.language = language or own_language(agent)
+        self.spoken = agent.languages.get(self.language, SpokenLanguage())
+        self.now: Effective = effective(agent, stage, language)
         text, _ = read_file(agent.file)
         self.file: Source = read_family(agent.file, text or "", Folder(agent.file), settings)
 
@@ -121,13 +133,19 @@ class _Explainer:
             yield self._made(f"voices.{name}", value, "next turn", ("voices", name))
         whens: dict[str, When] = {field.path: field.when for field in changes}
         own: Where = ("stages", self.here.name, "prompt")
-        note = f"with the stage's own, {self._place(own)}" if self.here.prompt is not None else ""
+        with_them = [f"the stage's own, {self._place(own)}"] if self.here.prompt is not None else []
+        if self.spoken.prompt is not None:
+            with_them.append(f"the language's own, {self._place(('languages', self.language, 'prompt'))}")
+        note = f"with {joined(with_them)}" if with_them else ""
         yield self._made("prompt", self.now.prompt, whens["prompt"], ("prompt",), note=note)
         if self.now.greeting:
             greeting = self.now.greeting.text or f"the model's own: {self.now.greeting.prompt}"
             yield self._made("greeting", greeting, "next call", ("greeting",))
         if self.now.say:
-            yield self._made("say", self.now.say, "next stage", ("stages", self.here.name, "say"))
+            where = ("stages", self.here.name, "say")
+            if self.here.name in self.spoken.say:
+                where = ("languages", self.language, "say", self.here.name)
+            yield self._made("say", self.now.say, "next stage", where)
         if self.here.listen_for:
             own = ("stages", self.here.name, "listen_for")
             yield self._made("listen_for", self.here.listen_for, "next turn", own, note=self._dictation())
@@ -148,8 +166,9 @@ class _Explainer:
                 value = getattr(group, field.name)
                 if isinstance(value, Mapping):
                     lines = cast("Mapping[str, str]", value)
-                    for stage, line in lines.items():
-                        yield from self._record(f"{path}.{field.name}.{stage}", line, "next stage")
+                    for place, line in lines.items():
+                        at = f"{path}.{place}" if field.name == "lines" else f"{path}.{field.name}.{place}"
+                        yield from self._record(at, line, "next turn" if field.name == "lines" else "next stage")
                 elif value is not None:
                     yield from self._record(f"{path}.{field.name}", value, "next turn")
 
@@ -210,6 +229,10 @@ class _Explainer:
         delta = getattr(self.here, part)
         whole: Where = (part, name)
         stage: Where = ("stages", self.here.name, part, name)
+        if part == "tts" and name == "voice" and self.spoken.voice is not None:
+            return ("languages", self.language, "voice"), None, f"language {self.language}"
+        if part == "tts" and name == "language" and value != agents.settings.get(name):
+            return ("languages", self.language), None, "what the caller speaks"
         if name in delta and self._not_overruled(part, name):
             adds = isinstance(delta[name], tuple) and agents.settings.get(name)
             return stage, None, f"added to the agent's, {self._place(whole)}" if adds else f"stage {self.here.name}"
@@ -259,16 +282,35 @@ class _Explainer:
             for field in fields(value):
                 yield from self._record(f"{path}.{field.name}", getattr(value, field.name), when)
             return
-        where = in_the_file(path)
-        path = ".".join(where)
-        stop, agents = self.now.turns.vad.stop_secs, self.agent.turns.vad.stop_secs
-        if path == "turns.vad.stop_secs" and stop != agents:
-            cause, note = self._cause_of_waiting(agents)
+        where, note = self._turns_origin(path) if path.startswith("turns.") else (in_the_file(path), "")
+        path = ".".join(in_the_file(path))
+        stop, written = self.now.turns.vad.stop_secs, turns_with(self.agent.turns, self.here.turns).vad.stop_secs
+        if path == "turns.vad.stop_secs" and stop != written:
+            cause, note = self._cause_of_waiting(written)
             yield self._made(path, value, when, cause, note=note)
-        elif value is None:
+        elif value is None and not note:
             yield self._made(path, None, when, where, kind="default", note="not set")
         else:
-            yield self._made(path, value, when, where)
+            yield self._made(path, value, when, where, note=note)
+
+    def _turns_origin(self, path: str) -> tuple[Where, str]:
+        """Where a setting of turn taking comes from, with a note when the stage says so."""
+        delta, where = self.here.turns, in_the_file(path)
+        name, _, inner = path.removeprefix("turns.").partition(".")
+        own, switched = delta.get(name), delta.get("barge_in") is True and name.startswith("barge_in_")
+        says = own is False or not inner or (isinstance(own, Mapping) and inner in own)
+        below = any(other.startswith(f"{name}_") for other in delta)
+        stage: Where = ("stages", self.here.name)
+        at = stage if (name in delta and says) or below or switched else ()
+        places = ((*at, *where), (*at, "turns", "stop" if name == "smart_turn" else name), (*at, *where[:2]))
+        found = next((place for place in places if self._is_written(place)), where)
+        if not at:
+            return (found if name == "smart_turn" else where), ""
+        adds = isinstance(own, tuple) and getattr(self.agent.turns, name)
+        return found, f"added to the agent's, {self._place(where)}" if adds else f"stage {self.here.name}"
+
+    def _is_written(self, where: Where) -> bool:
+        return where in self.file.places or bool(self.file.origin(where))
 
     def _cause_of_waiting(self, agents: float) -> tuple[Where, str]:
         stage: Where = ("stages", self.here.name)

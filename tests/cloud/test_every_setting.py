@@ -612,7 +612,6 @@ NOT_YET = {
     "transcript": "transcript: true",
     "record": "record: true",
     "stages.one.tools": "stages: {one: {prompt: x, tools: [a]}}",
-    "stages.one.turns": "stages: {one: {prompt: x, turns: {barge_in: false}}}",
     "stages.one.next[0].tool": "stages: {one: {prompt: x, next: [{tool: a, to: one}]}}",
     "daily.enable_recording": "daily: {enable_recording: cloud}",
     "daily.transcription": "daily: {transcription: true}",

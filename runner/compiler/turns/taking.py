@@ -2,7 +2,7 @@
 
 Comes in: what differs between two moments of a call. Goes out: other strategies in Pipecat's aggregator of the caller's side,
 and what the ear has to be told with them. Both wait for a moment in which the caller does not speak, so that neither side
-waits for signs of an end that the other one gives no more.
+waits for signs of an end that the other one gives no more. Words that nobody may cut off are said out before that changes.
 
 Pipecat 1.14 replaces strategies by a metadata frame of a service, and only where none were given. New ones begin with nothing:
 no latency of the recogniser, no word of whether the agent speaks. Here strategies are always given, and are told both.
@@ -75,6 +75,7 @@ class _Plan:
 class Listening(BaseUserMuteStrategy):
     """When the caller is not listened to; and what of a call is known here: this sees every frame, in silence too.
 
+    said: how often the agent has ended what it was saying, or was cut off.
     muted_in: which of the agent file's `mute` hold now. Each keeps its state while it does not hold, so that one that is
     switched on in mid-call knows what goes on. The first words are waited for only in a call that opens with some: a caller
     who has to speak first would never be heard.
@@ -84,6 +85,7 @@ class Listening(BaseUserMuteStrategy):
         super().__init__()
         self.muted_in = muted_in
         self.agent_speaks = False
+        self.said = 0
         self._words_until = 0.0
         self._kinds: dict[Mute, BaseUserMuteStrategy] = {
             "tools": FunctionCallUserMuteStrategy(),
@@ -113,6 +115,7 @@ class Listening(BaseUserMuteStrategy):
                 self.agent_speaks = True
             case BotStoppedSpeakingFrame():
                 self.agent_speaks = False
+                self.said += 1
             case InterimTranscriptionFrame():
                 self._words_until = time.monotonic() + _WORDS_SECS
             case TranscriptionFrame():
@@ -144,10 +147,11 @@ class TurnTaking:
         self._listening = Listening(now.turns.mute, opens=now.opens)
         self._held: list[STTUpdateSettingsFrame] = []
         self._settling: asyncio.Task[None] | None = None
-        self._smart_turn: tuple[SmartTurnParams, LocalSmartTurnAnalyzerV3] | None = None
+        self._said_out = 0
+        self._smart_turns: list[tuple[SmartTurnParams, LocalSmartTurnAnalyzerV3]] = []
         if now.turns.smart_turn:
             params = smart_turn_params(now.turns)
-            self._smart_turn = params, LocalSmartTurnAnalyzerV3(params=params)
+            self._smart_turns.append((params, LocalSmartTurnAnalyzerV3(params=params)))
         self._user: LLMUserAggregator | None = None
 
     async def heard_by(self, stt: STTService, service: Callable[[], Service]) -> None:
@@ -177,7 +181,8 @@ class TurnTaking:
         self._user = user
 
     async def take(self, changed: Change, now: Effective, frame: STTUpdateSettingsFrame | None) -> None:
-        """Change what differs: the idle time and the voice detection at once, the rest in the next silence of the caller.
+        """Change what differs: the idle time and the voice detection at once, the rest in the next silence of the caller, and
+        after the words of the agent that were not to be cut off.
 
         frame: what the ear is told. It goes along with a change of who decides about turns, or of dictation; otherwise it
         goes at once.
@@ -186,6 +191,7 @@ class TurnTaking:
         if changed.touches("turns.idle"):
             await self._aggregator.queue_frame(UserIdleTimeoutUpdateFrame(timeout=idle_timeout(now.turns.idle)))
         plan, applied = self._plan(), self._applied
+        self._said_out = self._listening.said + self._listening.agent_speaks
         together = (plan.external, plan.dictation) != (applied.external, applied.dictation) or bool(self._held)
         if frame and together:
             self._held.append(frame)
@@ -197,7 +203,7 @@ class TurnTaking:
             return
         if self._settling is None or self._settling.done():
             self._settling = asyncio.create_task(self._settle())
-        if self._is_quiet:
+        if self._may_change_to(plan):
             await asyncio.wait({self._settling}, timeout=_SOON_SECS)
 
     def close(self) -> None:
@@ -218,11 +224,16 @@ class TurnTaking:
         speaks = vad is not None and vad._vad_state is VADState.SPEAKING
         return not (user._user_turn_controller._user_turn or speaks or self._listening.words_grow)
 
+    def _may_change_to(self, plan: _Plan) -> bool:
+        """Whether nobody is in the middle of a sentence: not the caller, nor the agent in one that must not be cut off."""
+        guarded = _is_guarded(self._applied.turns) and not _is_guarded(plan.turns)
+        return self._is_quiet and not (guarded and self._listening.said < self._said_out)
+
     def _plan(self) -> _Plan:
         now, ear = self._now, self._heard_by()
         if self._ear and ear.provider == "assemblyai":  # otherwise a save named another ear, which takes the next call
             self._external = ear.settings.get("turn_detection") == "assemblyai"
-        return _Plan(self._external, now.listen_for, replace(now.turns, vad=Vad(), idle=None))
+        return _Plan(self._external, now.listen_for, replace(now.turns, vad=Vad(), idle=None, look_ahead="off"))
 
     def _wanted_vad(self) -> Vad:
         """An ear that cannot be asked for the end of a turn ends it with the local voice detection, which waits instead."""
@@ -237,12 +248,12 @@ class TurnTaking:
             await self._aggregator.queue_frame(VADParamsUpdateFrame(params=vad_params(vad)))
 
     async def _settle(self) -> None:
-        """Wait for a silence of the caller, and change all that differs then."""
+        """Wait for the moment, and change all that differs then."""
         while self._held or self._plan() != self._applied:
             plan = self._plan()
             await self._load_smart_turn(plan.turns)
             strategies = self._strategies(plan)
-            while not self._is_quiet and plan == self._plan():  # noqa: ASYNC110 - Pipecat tells nobody when speech ends
+            while not self._may_change_to(plan) and plan == self._plan():  # noqa: ASYNC110 - Pipecat tells nobody
                 await asyncio.sleep(_LOOK_SECS)
             if plan == self._plan():
                 await self._install(plan, strategies)
@@ -278,10 +289,17 @@ class TurnTaking:
             self._ear.holds_endpoint = self._applied.dictation is not None
 
     async def _load_smart_turn(self, turns: Turns) -> None:
-        """Its model takes a tenth of a second to load, which other calls must not wait for."""
+        """Its model takes a tenth of a second to load, which other calls must not wait for. The one before is kept, for a
+        call that goes from a stage to another and back."""
+        if turns.smart_turn and self._smart_turn(turns) is None:
+            params = smart_turn_params(turns)
+            loaded = await asyncio.to_thread(LocalSmartTurnAnalyzerV3, params=params)
+            self._smart_turns = [*self._smart_turns[-1:], (params, loaded)]
+
+    def _smart_turn(self, turns: Turns) -> LocalSmartTurnAnalyzerV3 | None:
+        """What listens whether the caller has finished, None where a silence tells that."""
         params = smart_turn_params(turns)
-        if turns.smart_turn and (self._smart_turn is None or self._smart_turn[0] != params):
-            self._smart_turn = params, await asyncio.to_thread(LocalSmartTurnAnalyzerV3, params=params)
+        return next((one for known, one in self._smart_turns if turns.smart_turn and known == params), None)
 
     def _strategies(self, plan: _Plan) -> UserTurnStrategies:
         return UserTurnStrategies(start=starts(plan.turns, external=plan.external), stop=self._stops(plan))
@@ -294,8 +312,13 @@ class TurnTaking:
         elif dictation and not plan.external:
             found.append(SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0))
         elif not plan.external:
-            found.append(stop(plan.turns, self._smart_turn[1] if plan.turns.smart_turn and self._smart_turn else None))
+            found.append(stop(plan.turns, self._smart_turn(plan.turns)))
         return found
+
+
+def _is_guarded(turns: Turns) -> bool:
+    """Whether the agent says out whatever it has begun."""
+    return not turns.barge_in or "always" in turns.mute
 
 
 def idle_timeout(idle: Idle | None) -> float:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from runner.catalog import U3_FAMILY
+from runner.document.places import Where
 from runner.document.rules.rule import Hit, Rule
-from runner.document.rules.view import Agent, group_of, number_of
+from runner.document.rules.view import Agent, Group, group_of, number_of
 from runner.problem import Severity
 
 DEFAULT_MODEL = "universal-3-5-pro"
@@ -120,16 +121,26 @@ def _about_instructs(agent: Agent) -> Iterator[Hit]:
             yield Hit((*path, "about"), {"words": found.group().strip()}, "value")
 
 
+def _ears_of_moments(agent: Agent) -> Iterator[tuple[Where, Group, Group]]:
+    """`Agent.ears`, and the agent's ear in every stage that says something about turn taking and nothing about the ear."""
+    yield from agent.ears()
+    whole = next((whole for path, _, whole in agent.ears() if path == ("stt",)), None)
+    for turns in agent.turns:
+        if whole is not None and turns.of_stage and not isinstance(agent.stages[turns.of_stage].get("stt"), dict):
+            yield ("stages", turns.of_stage, "stt"), {}, whole
+
+
 def _thresholds_apart(agent: Agent) -> Iterator[Hit]:
-    vad = group_of(group_of(agent.data.get("turns")).get("vad"))
-    local = number_of(vad.get("confidence", 0.7))
-    for path, own, whole in agent.ears():
-        if "vad_threshold" not in own and ("confidence" not in vad or len(path) > 1):
-            continue
+    by_stage = {turns.of_stage: turns for turns in agent.turns}
+    for path, own, whole in _ears_of_moments(agent):
+        stage = str(path[1]) if path[0] == "stages" else ""
+        turns = by_stage.get(stage, by_stage[""])
+        says = turns.of_stage == stage and turns.says("vad", "confidence") and "fallback" not in path
+        local = number_of(group_of(turns.whole.get("vad")).get("confidence", 0.7))
         server = number_of(whole.get("vad_threshold", SERVER_VAD))
-        if local is None or server is None or abs(local - server) <= 0.45:
+        if not ("vad_threshold" in own or says) or local is None or server is None or abs(local - server) <= 0.45:
             continue
-        at = (*path, "vad_threshold") if "vad_threshold" in own else ("turns", "vad", "confidence")
+        at = (*path, "vad_threshold") if "vad_threshold" in own else (*turns.path, "vad", "confidence")
         who = "the caller's words are written down, but nothing on this machine hears that somebody speaks"
         if server > local:
             who = "this machine hears that somebody speaks, but AssemblyAI writes nothing down"

@@ -42,11 +42,10 @@ def _unknown_voice(agent: Agent) -> Iterator[Hit]:
 
 
 def _own_turns(agent: Agent) -> Iterator[Hit]:
-    if "pipecat" not in agent.turn_detections:
-        turns = group_of(agent.data.get("turns"))
+    for turns in agent.turns:
         for name in ("start", "stop"):
-            if name in turns:
-                yield Hit(("turns", name), {"name": name})
+            if name in turns.own and "pipecat" not in turns.ends and not (name == "start" and turns.of_stage):
+                yield Hit((*turns.path, name), {"name": name})
 
 
 RULES = (

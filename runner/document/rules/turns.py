@@ -5,78 +5,89 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.document.rules.rule import Hit, Rule
-from runner.document.rules.view import Agent, Group, group_of, list_of, number_of
+from runner.document.rules.view import Agent, group_of, list_of, number_of
 
-
-def _turns(agent: Agent) -> Group:
-    return group_of(agent.data.get("turns"))
+_IDLE = {"after", "say", "tries", "goodbye"}
 
 
 def _smart_turn_unused(agent: Agent) -> Iterator[Hit]:
-    if "pipecat" not in agent.turn_detections and _turns(agent).get("smart_turn") not in (None, False):
-        yield Hit(("turns", "smart_turn"))
+    for turns in agent.turns:
+        if "pipecat" not in turns.ends and turns.own.get("smart_turn") not in (None, False):
+            yield Hit((*turns.path, "smart_turn"))
 
 
 def _smart_turn_slowed(agent: Agent) -> Iterator[Hit]:
-    stop = number_of(group_of(_turns(agent).get("vad")).get("stop_secs"))
-    smart = _turns(agent).get("smart_turn", True) is not False and "pipecat" in agent.turn_detections
-    if smart and stop is not None and stop >= 0.8:
-        yield Hit(("turns", "vad", "stop_secs"), {"stop": f"{stop:g}"}, "value")
+    for turns in agent.turns:
+        stop = number_of(group_of(turns.own.get("vad")).get("stop_secs"))
+        if turns.by_smart_turn and "pipecat" in turns.ends and stop is not None and stop >= 0.8:
+            yield Hit((*turns.path, "vad", "stop_secs"), {"stop": f"{stop:g}"}, "value")
 
 
 def _idle_too_soon(agent: Agent) -> Iterator[Hit]:
-    smart = _turns(agent).get("smart_turn", True)
-    wait = number_of(group_of(smart).get("stop_secs", 3.0)) if smart is not False else None
-    after = number_of(group_of(_turns(agent).get("idle")).get("after"))
-    if wait is not None and after is not None and "pipecat" in agent.turn_detections and after <= wait:
-        yield Hit(("turns", "idle", "after"), {"after": f"{after:g}", "wait": f"{wait:g}"}, "value")
+    for turns in agent.turns:
+        wait = number_of(group_of(turns.whole.get("smart_turn")).get("stop_secs", 3.0)) if turns.by_smart_turn else None
+        after = number_of(group_of(turns.whole.get("idle")).get("after"))
+        on = ("idle", "after") if turns.says("idle", "after") else ("smart_turn", "stop_secs")
+        if wait is not None and after is not None and "pipecat" in turns.ends and after <= wait and turns.says(*on):
+            yield Hit((*turns.path, *on), {"after": f"{after:g}", "wait": f"{wait:g}"}, "value")
 
 
 def _idle_after_the_end(agent: Agent) -> Iterator[Hit]:
-    idle = group_of(_turns(agent).get("idle"))
-    after, longest = number_of(idle.get("after")), number_of(group_of(agent.data.get("limits")).get("max_call"))
-    if after is not None and longest is not None and after >= longest:
-        yield Hit(("turns", "idle", "after"), {"after": f"{after:g}", "longest": f"{longest:g}"}, "value")
+    longest = number_of(group_of(agent.data.get("limits")).get("max_call"))
+    for turns in agent.turns:
+        after = number_of(group_of(turns.own.get("idle")).get("after"))
+        if after is not None and longest is not None and after >= longest:
+            yield Hit((*turns.path, "idle", "after"), {"after": f"{after:g}", "longest": f"{longest:g}"}, "value")
 
 
-def _idle_deaf(agent: Agent) -> Iterator[Hit]:
-    vad = group_of(_turns(agent).get("vad"))
-    for name in ("confidence", "min_volume"):
-        value = number_of(vad.get(name))
-        if value is not None and value > 0.9:
-            yield Hit(("turns", "vad", name), {"name": name, "value": f"{value:g}"}, "value")
+def _half_an_idle(agent: Agent) -> Iterator[Hit]:
+    for turns in agent.turns:
+        own = group_of(turns.own.get("idle"))
+        missing = [name for name in ("after", "say") if name not in own]
+        if turns.of_stage and "idle" not in turns.agents and own and own.keys() <= _IDLE and missing:
+            yield Hit((*turns.path, "idle"), {"missing": " and ".join(f'"{name}"' for name in missing)})
+
+
+def _deaf(agent: Agent) -> Iterator[Hit]:
+    for turns in agent.turns:
+        for name in ("confidence", "min_volume"):
+            value = number_of(group_of(turns.own.get("vad")).get(name))
+            if value is not None and value > 0.9:
+                yield Hit((*turns.path, "vad", name), {"name": name, "value": f"{value:g}"}, "value")
 
 
 def _jumpy(agent: Agent) -> Iterator[Hit]:
-    start = number_of(group_of(_turns(agent).get("vad")).get("start_secs"))
-    if start is not None and start < 0.05 and _turns(agent).get("barge_in", True) is not False:
-        yield Hit(("turns", "vad", "start_secs"), {"start": f"{start:g}"}, "value")
+    for turns in agent.turns:
+        start = number_of(group_of(turns.own.get("vad")).get("start_secs"))
+        if start is not None and start < 0.05 and turns.whole.get("barge_in", True) is not False:
+            yield Hit((*turns.path, "vad", "start_secs"), {"start": f"{start:g}"}, "value")
 
 
 def _muted_anyway(agent: Agent) -> Iterator[Hit]:
-    if _turns(agent).get("barge_in") is False and "always" in list_of(_turns(agent).get("mute")):
-        yield Hit(("turns", "barge_in"))
+    for turns in agent.turns:
+        if turns.own.get("barge_in") is False and "always" in list_of(turns.whole.get("mute")):
+            yield Hit((*turns.path, "barge_in"))
 
 
 def _mute_without_greeting(agent: Agent) -> Iterator[Hit]:
-    mute = list_of(_turns(agent).get("mute"))
+    mute = list_of(group_of(agent.data.get("turns")).get("mute"))
     first = group_of(next(iter(agent.stages.values()), None))
     if "greeting" in mute and not agent.data.get("greeting") and not first.get("say"):
         yield Hit(("turns", "mute", mute.index("greeting")), on="value")
 
 
 def _pause_unused(agent: Agent) -> Iterator[Hit]:
-    turns = _turns(agent)
-    by_silence = turns.get("stop") == "speech_timeout" or turns.get("smart_turn") is False
-    if "speech_timeout" in turns and ("pipecat" not in agent.turn_detections or not by_silence):
-        yield Hit(("turns", "speech_timeout"))
-    elif turns.get("stop") == "speech_timeout" and turns.get("smart_turn") not in (None, False):
-        yield Hit(("turns", "smart_turn"))
+    for turns in agent.turns:
+        if "speech_timeout" in turns.own and ("pipecat" not in turns.ends or turns.by_smart_turn):
+            yield Hit((*turns.path, "speech_timeout"))
+        elif turns.own.get("stop") == "speech_timeout" and turns.own.get("smart_turn") not in (None, False):
+            yield Hit((*turns.path, "smart_turn"))
 
 
 def _stop_against_smart_turn(agent: Agent) -> Iterator[Hit]:
-    if _turns(agent).get("stop") == "smart_turn" and _turns(agent).get("smart_turn") is False:
-        yield Hit(("turns", "smart_turn"), on="value")
+    for turns in agent.turns:
+        if turns.own.get("stop") == "smart_turn" and turns.own.get("smart_turn") is False:
+            yield Hit((*turns.path, "smart_turn"), on="value")
 
 
 def _warning_never_said(agent: Agent) -> Iterator[Hit]:
@@ -118,7 +129,7 @@ RULES = (
         "warning",
         "turns.idle.after",
         "After {after} s of silence the agent asks, but an unfinished sentence may take {wait} s to end (smart_turn).",
-        "Write 8s or more, so that callers can think.",
+        "Write 8s or more for idle: after, so that callers can think.",
         "Pipecat 1.14, SmartTurnParams: stop_secs 3",
         _idle_too_soon,
     ),
@@ -132,13 +143,22 @@ RULES = (
         _idle_after_the_end,
     ),
     Rule(
+        "half-an-idle",
+        "error",
+        "turns.idle in a stage",
+        '"idle" needs {missing} here: the agent itself has no "idle" that this could change.',
+        "Write both after: and say: below it, or give the agent an idle under its own turns.",
+        "the rules of the agent file (README, turns)",
+        _half_an_idle,
+    ),
+    Rule(
         "hard-of-hearing",
         "warning",
         "turns.vad",
         "With {name} {value} quiet callers are not heard at all.",
         "The default suits most lines: confidence 0.7, min_volume 0.6.",
         "Pipecat 1.14, VADParams: confidence 0.7, min_volume 0.6",
-        _idle_deaf,
+        _deaf,
     ),
     Rule(
         "jumpy",

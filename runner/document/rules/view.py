@@ -22,6 +22,56 @@ OWN_VENDORS: dict[Part, str] = {"stt": "assemblyai", "llm": "openai", "tts": "ca
 
 
 @dataclass(frozen=True)
+class TurnTaking:
+    """One `turns` of the file, the agent's or a stage's.
+
+    path:   where it stands. own: what it says itself. agents: what the agent's says.
+    of_stage: the name of its stage, "" for the agent's.
+    ends:   who decides, while it holds, that the caller has finished: `pipecat`, `assemblyai`.
+    """
+
+    path: Where
+    own: Group
+    agents: Group
+    of_stage: str
+    ends: frozenset[str]
+
+    @cached_property
+    def whole(self) -> Group:
+        """What holds there: groups over groups, lists behind lists."""
+        made = {**self.agents, **self.own}
+        if not self.of_stage:
+            return made
+        for name, value in self.own.items():
+            if name in ("barge_in", "smart_turn", "vad", "idle") and isinstance(value, dict):
+                made[name] = {**group_of(self.agents.get(name)), **cast("Group", value)}
+        if "mute" in self.own:
+            only = group_of(self.own["mute"]).get("only")
+            added = [*list_of(self.agents.get("mute")), *list_of(self.own["mute"])]
+            made["mute"] = added if only is None else list_of(only)
+        return made
+
+    @property
+    def by_smart_turn(self) -> bool:
+        """Whether Smart Turn decides, where this machine does, and not a silence alone."""
+        for said in (self.own, self.agents):
+            if said.get("stop") == "speech_timeout" or said.get("smart_turn") is False:
+                return False
+            if "stop" in said or "smart_turn" in said:
+                return True
+        return True
+
+    def says(self, *names: str) -> bool:
+        """Whether it says itself what stands there: `says("idle", "after")`."""
+        value: object = self.own
+        for name in names:
+            if name not in (group := group_of(value)):
+                return False
+            value = group[name]
+        return True
+
+
+@dataclass(frozen=True)
 class Agent:
     """One file as the rules see it.
 
@@ -72,11 +122,20 @@ class Agent:
         return self.services("stt")
 
     @cached_property
-    def turn_detections(self) -> set[str]:
-        """Who decides, at some time or other, that the caller has finished: `pipecat`, `assemblyai`."""
-        whole = group_of(self.data.get("stt")).get("turn_detection", "pipecat")
-        stages = (group_of(stage.get("stt")).get("turn_detection") for stage in self.stages.values())
-        return {str(name) for name in (whole, *stages) if name}
+    def turns(self) -> list[TurnTaking]:
+        """Every `turns` of the file, the agent's first, even when it says nothing."""
+        whole = group_of(self.data.get("turns"))
+        detection = str(group_of(self.data.get("stt")).get("turn_detection", "pipecat"))
+        by_stage = {
+            name: str(group_of(stage.get("stt")).get("turn_detection", detection))
+            for name, stage in self.stages.items()
+        }
+        found = [TurnTaking(("turns",), whole, whole, "", frozenset((detection, *by_stage.values())))]
+        for name, stage in self.stages.items():
+            if own := group_of(stage.get("turns")):
+                at = ("stages", name, "turns")
+                found.append(TurnTaking(at, own, whole, name, frozenset((by_stage[name],))))
+        return found
 
     @cached_property
     def texts(self) -> list[tuple[Where, str, Schema]]:
