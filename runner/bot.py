@@ -6,7 +6,7 @@ Comes in: the arguments of a session (Pipecat 1.14, `pipecat.runner.types`), and
 - `RUNNER_SERVICES`: `cloud` (keys are required, nothing is replaced), `auto` or `local`. Without it `cloud`.
 
 The session's body may say which agent of the folder, and set variables of its file:
-`{"agent": "support", "variables": {"company": "Acme"}}`. Goes out: the call, until it is over.
+`{"agent": "support", "variables": {"company": "Acme"}}` (`live/session_body.py`). Goes out: the call, until it is over.
 
 A file of its own for those hosts, called `bot.py`, is one line: `from runner.bot import bot`. Without any file,
 `python -m runner.bot` starts Pipecat's development runner with it.
@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -30,6 +29,7 @@ from runner.live.admission import NotAdmitted
 from runner.live.call import Call
 from runner.live.carriers import hosted
 from runner.live.reload import LiveAgent
+from runner.live.session_body import Wish, read_wish
 from runner.live.switchboard import Switchboard
 from runner.problem import Mendable, print_problems
 from runner.selection import Mode, why_not
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 AGENT_VARIABLE = "RUNNER_AGENT"
 SERVICES_VARIABLE = "RUNNER_SERVICES"
+
+_OF_THE_HOSTS = ("dialin_settings", "dialout_settings", "daily_api_key", "daily_api_url")
+"""What Pipecat's hosts put into a body themselves (Pipecat 1.14, `pipecat.runner.run`)."""
 
 _NO_CALL = "This agent takes no calls now."
 """What a client is told; the host's log says why."""
@@ -68,37 +71,21 @@ async def bot(runner_args: RunnerArguments) -> None:
         await hosted.turn_away(runner_args, _NO_CALL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """What a session's body asks for. name: None leaves the choice to the environment."""
-
-    name: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-def _asked_for(session: RunnerArguments) -> _Wish:
-    """The wish of a session's body, or of what a telephone's provider sent along.
+def _asked_for(session: RunnerArguments) -> Wish:
+    """The wish of a session's body, or of what a telephone's provider sent along. What else a host has put there is said, and the
+    call goes on without it.
 
     Raises:
-        Mendable: the body asks in a way that means nothing.
+        BadBody: the body asks in a way that means nothing.
     """
     told = cast("list[object]", [session.body, session.call_data.body if session.call_data else None])
     bodies = [cast("Mapping[str, object]", one) for one in told if isinstance(one, Mapping)]
-    asked = next((one for one in bodies if "agent" in one), bodies[0] if bodies else {})
-    name, variables = asked.get("agent"), cast("object", asked.get("variables") or {})
-    if name is not None and not isinstance(name, str):
-        raise Mendable(f'The session\'s body says "agent": {name!r}. It takes the name of an agent.')
-    if not isinstance(variables, Mapping):
-        raise Mendable('The session\'s body takes "variables" as names with a text each.')
-    named = cast("Mapping[object, object]", variables)
-    wrong = [str(key) for key, value in named.items() if not isinstance(value, str | int | float)]
-    if wrong:
-        raise Mendable(f"The session's body gives no text for these variables: {', '.join(wrong)}.")
-    return _Wish(name, {str(key): _text(value) for key, value in named.items()})
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    wish = read_wish(
+        next((one for one in bodies if "agent" in one), bodies[0] if bodies else {}), besides=_OF_THE_HOSTS
+    )
+    if wish.unknown and session.call_data is None:
+        print(f"{wish.unknown} The call goes on without it.", file=sys.stderr, flush=True)
+    return wish
 
 
 def _root(environment: Environment) -> Path:
@@ -112,7 +99,7 @@ def _mode(environment: Environment) -> Mode:
     return cast("Mode", asked)
 
 
-def _agent(root: Path, wish: _Wish, environment: Environment) -> LiveAgent:
+def _agent(root: Path, wish: Wish, environment: Environment) -> LiveAgent:
     """The agent of that name among the files of `root`; a name is compared with what is there and never becomes a path.
 
     Raises:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from runner.catalog import KEY_NAMES
 from runner.providers import is_secret, variables
@@ -17,7 +19,7 @@ TOKEN_VARIABLE = "RUNNER_TOKEN"
 
 
 class Environment:
-    """The process's environment, and beneath it what `.env` says. Read once, and again when `.env` was saved.
+    """The process's environment, and beneath it what `.env` says. Read once, and looked at again when `.env` was saved.
 
     files:    every `.env` that is looked for: in the current folder, beside the agents, and one folder above them.
     troubles: a sentence for each `.env` that cannot be used.
@@ -31,10 +33,29 @@ class Environment:
         self.files = tuple(dict.fromkeys(folder / ENV_FILE for folder in folders))
         self.values: Mapping[str, str] = {}
         self.troubles: tuple[str, ...] = ()
-        self.read()
+        self._hidden: dict[str, str] = {}
+        self._read()
 
-    def read(self) -> None:
-        """Read again. Empty values count as not set, because `.env.example` is a list of empty ones."""
+    def as_saved(self) -> Environment:
+        """What the files say now. Nothing uses it before `use`."""
+        now = copy.copy(self)
+        now._hidden = dict(self._hidden)
+        now._read()
+        return now
+
+    def use(self, values: Mapping[str, str]) -> None:
+        """Go on with these values. The secrets of before stay hidden: running calls still have them."""
+        for name, secret in self._secrets().items():
+            self.hide(name, secret)
+        self.values = values
+
+    def hide(self, name: str, secret: str) -> None:
+        """Let `masked` replace this secret too, by `[name]`, though no variable holds it (any more)."""
+        if secret:
+            self._hidden[secret] = name
+
+    def _read(self) -> None:
+        """Empty values count as not set, because `.env.example` is a list of empty ones."""
         values: dict[str, str] = {}
         troubles: list[str] = []
         for file in self.files:
@@ -66,12 +87,18 @@ class Environment:
 
     def masked(self, text: str) -> str:
         """`text` with every key in it replaced by the name of its variable."""
-        return masked(text, {**self.keys, TOKEN_VARIABLE: self.values.get(TOKEN_VARIABLE, "")})
+        for secret, name in self._hidden.items():
+            text = masked(text, {name: secret})
+        return masked(text, self._secrets())
+
+    def _secrets(self) -> dict[str, str]:
+        return {**self.keys, TOKEN_VARIABLE: self.values.get(TOKEN_VARIABLE, "")}
 
 
 def masked(text: str, keys: Mapping[str, str]) -> str:
-    """`text` with each of these keys replaced by the name of its variable."""
+    """`text` with each of these keys replaced by the name of its variable, also where it stands as in an address."""
     for name, key in keys.items():
         if len(key) > 3 and is_secret(name):
-            text = text.replace(key, f"[{name}]")
+            for written in (key, quote(key, safe="")):
+                text = text.replace(written, f"[{name}]")
     return text

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.definition import AgentDefinition
 from runner.document.load import load
+from runner.effective import own_language
 from runner.environment import Environment
 from runner.options import add_overrides, command_parser, usage
 from runner.problem import Problem, print_problems
@@ -25,10 +26,16 @@ def explain(arguments: Sequence[str]) -> int:
         "Say what every setting of an agent really is, where it comes from, and what goes on the wire. Nothing is "
         "connected, no key is needed and none is shown.",
         "example:\n  runner explain agents/support.yaml\n  runner explain agents/support.yaml --stage email\n"
+        "  runner explain agents/hotel.yaml --language es     while the caller speaks Spanish\n"
         "  runner explain agents/support.yaml --hosts\n  runner explain --from deepgram",
     )
     parser.add_argument("agent", metavar="AGENT", type=Path, nargs="?", help="an agent file")
     parser.add_argument("--stage", metavar="S", help="in this stage (the first one)")
+    parser.add_argument(
+        "--language",
+        metavar="CODE",
+        help="while the caller speaks this language of the file, such as es (the agent's own)",
+    )
     parser.add_argument("--hosts", action="store_true", help="only the hosts that the agent talks to")
     parser.add_argument(
         "--from",
@@ -51,6 +58,9 @@ def explain(arguments: Sequence[str]) -> int:
     if stage is not None and stage not in agent.stages:
         known = f"There are: {', '.join(agent.stages)}." if agent.stages else "This agent has no stages."
         return usage(f'"{stage}" is not a stage of {agent.name}. {known}')
+    languages = dict.fromkeys((own_language(agent), *agent.languages))
+    if options.language is not None and options.language not in languages:
+        return usage(f'"{options.language}" is not a language of {agent.name}. There are: {", ".join(languages)}.')
     return _explain_agent(agent, stage, options)
 
 
@@ -78,13 +88,14 @@ def _explain_agent(agent: AgentDefinition, stage: str | None, options: argparse.
     from runner.explaining.show import hosts_text, settings_text, wire_text
 
     hidden = secrets(agent, options.set.values(), environment.values)
-    made = asyncio.run(report(agent, stage, options.set, hidden))
+    made = asyncio.run(report(agent, stage, options.set, hidden, language=options.language))
     whole = made.as_json()
     if options.hosts:
         whole = {"hosts": whole["hosts"]}
         text = hosts_text(made.hosts)
     else:
-        text = f"{settings_text(agent, stage, made.settings)}\n\n{wire_text(agent, stage, made.wire)}"
+        told = settings_text(agent, stage, made.settings, language=options.language)
+        text = f"{told}\n\n{wire_text(agent, stage, made.wire)}"
     shown = json.dumps(whole, ensure_ascii=False) if options.json else text
     print(environment.masked(without(hidden, shown)))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -30,6 +31,7 @@ def set_up(level: str | None, environment: Environment, *, as_json: bool = False
 
     With neither, Pipecat's own lines stay out: what it reports is told in plain words in the transcript (`[problem]`).
     Lines of a call say whose they are (`of_call`). Must run before Pipecat is imported: it announces itself when it is.
+    At no level does a line hold a key, or what lets somebody in: a token or a call's key in an address.
     as_json: each line is JSON, for programs that collect logs.
     """
     asked = level or os.environ.get(LEVEL_VARIABLE)
@@ -42,7 +44,7 @@ def set_up(level: str | None, environment: Environment, *, as_json: bool = False
     logger.configure(extra={"call": ""})
 
     def write(line: str) -> None:
-        sys.stderr.write(environment.masked(line))
+        sys.stderr.write(environment.masked(without_tokens(line)))
         sys.stderr.flush()
 
     logger.add(
@@ -55,6 +57,21 @@ def set_up(level: str | None, environment: Environment, *, as_json: bool = False
         backtrace=False,
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.getLevelNamesMapping().get(chosen, logging.NOTSET))
+
+
+_TOKENS = re.compile(
+    r"""(?x)
+    (?P<before> (?<=[?&'"]) (?:token|call|back)=           # of the page and of RTVI clients
+    | /ws/ [^/\s'"?\\]+ /                                  # of telephone carriers
+    | /api/calls/
+    | \b [Bb]earer \s )
+    [^&/\s'"?\\]+"""
+)
+
+
+def without_tokens(text: str) -> str:
+    """A log line without the tokens and keys in its addresses, also those that nobody here knows: of another server, mistyped."""
+    return _TOKENS.sub(r"\g<before>[hidden]", text)
 
 
 _FORMAT = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {name}:{extra[call]} {message}"

@@ -232,7 +232,7 @@ def test_json_is_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", str(SUPPORT), "--stage", "email", "--json"]) == 0
     read = json.loads(capsys.readouterr().out)
     assert read == json.loads(json.dumps(whole(definition(SUPPORT), "email").as_json()))
-    assert read.keys() == {"agent", "file", "stage", "settings", "wire", "hosts"}
+    assert read.keys() == {"agent", "file", "stage", "language", "settings", "wire", "hosts"}
     assert read["settings"][0].keys() == {"path", "value", "unit", "source", "when", "note"}
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from runner.catalog import PARTS, PROVIDERS, Part
 from runner.definition import AgentDefinition, Service
+from runner.effective import own_language
 from runner.explaining.hiding import without
 from runner.explaining.hosts import Host, hosts
 from runner.explaining.settings import Explained, explained
@@ -18,13 +19,17 @@ from runner.explaining.wire import Ear, Handed, Opened, Sent, Wire, wire
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `runner explain` says of `agent` in `stage` (None for an agent without stages)."""
+    """What `runner explain` says of `agent` in `stage` (None for an agent without stages).
+
+    language: the short code of what the caller speaks, None for the agent's own.
+    """
 
     agent: AgentDefinition
     stage: str | None
     settings: tuple[Explained, ...]
     wire: Wire
     hosts: tuple[Host, ...]
+    language: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The form of `runner explain --json`."""
@@ -32,6 +37,7 @@ class Report:
             "agent": self.agent.name,
             "file": str(self.agent.file),
             "stage": self.stage,
+            "language": self.language or own_language(self.agent),
             "settings": [one.as_json() for one in self.settings],
             "wire": {part: _wire_json(getattr(self.wire, part)) for part in PARTS},
             "hosts": [
@@ -41,12 +47,18 @@ class Report:
 
 
 async def report(
-    agent: AgentDefinition, stage: str | None, settings: Mapping[str, str], hidden: Mapping[str, str]
+    agent: AgentDefinition,
+    stage: str | None,
+    settings: Mapping[str, str],
+    hidden: Mapping[str, str],
+    *,
+    language: str | None = None,
 ) -> Report:
     """Explain `agent` in `stage`. settings: the `--set` it was read with. hidden: `secrets`; its settings show none."""
-    made = await wire(agent, stage)
-    told = tuple(_without_secrets(_as_sent(one, made), hidden) for one in explained(agent, stage, settings))
-    return Report(agent, stage, told, made, tuple(hosts(agent, [made], await _instead(agent))))
+    made = await wire(agent, stage, language=language)
+    found = explained(agent, stage, settings, language=language)
+    told = tuple(_without_secrets(_as_sent(one, made), hidden) for one in found)
+    return Report(agent, stage, told, made, tuple(hosts(agent, [made], await _instead(agent))), language)
 
 
 async def _instead(agent: AgentDefinition) -> list[tuple[Part, Service, Ear | Sent | Handed]]:

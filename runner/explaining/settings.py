@@ -284,6 +284,10 @@ class _Explainer:
             return
         where, note = self._turns_origin(path) if path.startswith("turns.") else (in_the_file(path), "")
         path = ".".join(in_the_file(path))
+        if value is not None:
+            where = self._written(
+                ("languages", self.language, *in_the_file(path)) if path in self.spoken.lines else where
+            )
         stop, written = self.now.turns.vad.stop_secs, turns_with(self.agent.turns, self.here.turns).vad.stop_secs
         if path == "turns.vad.stop_secs" and stop != written:
             cause, note = self._cause_of_waiting(written)
@@ -308,6 +312,12 @@ class _Explainer:
             return (found if name == "smart_turn" else where), ""
         adds = isinstance(own, tuple) and getattr(self.agent.turns, name)
         return found, f"added to the agent's, {self._place(where)}" if adds else f"stage {self.here.name}"
+
+    def _written(self, where: Where) -> Where:
+        """Where a line stands, which may be all that is written of its group: `on_trouble: Sorry, I lost the thread.`"""
+        whole = where[:-1]
+        alone = where[-1] == "say" and where not in self.file.places and whole in self.file.places
+        return whole if alone and isinstance(self._text_at(whole), str) else where
 
     def _is_written(self, where: Where) -> bool:
         return where in self.file.places or bool(self.file.origin(where))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from runner.catalog import PARTS, PROVIDERS
+from runner.catalog import LANGUAGE_NAMES, PARTS, PROVIDERS
 from runner.definition import AgentDefinition
 from runner.diff.words import quoted, shown
 from runner.effective import in_fallback
@@ -15,16 +15,22 @@ from runner.explaining.hosts import Host
 from runner.explaining.settings import Explained
 from runner.explaining.wire import Ear, Handed, Opened, Sent, Wire
 from runner.problem import short_path
-from runner.wording import WHEN
+from runner.wording import for_calls
 
 _MOMENTS = {"stt": "", "llm": "for each answer (here without what was said)", "tts": "for each sentence"}
 _OTHERS = ("turns", "limits", "speakers", "languages", "audio", "daily")
 _PARTS = {"stt": "hears", "llm": "thinks", "tts": "speaks"}
 
 
-def settings_text(agent: AgentDefinition, stage: str | None, settings: Sequence[Explained]) -> str:
-    """All settings in columns: name, value, where from, when a change of it is heard; what is not sent comes last."""
-    blocks = [f"{agent.name}{f', stage {stage}' if stage else ''}  ({short_path(agent.file)})"]
+def settings_text(
+    agent: AgentDefinition, stage: str | None, settings: Sequence[Explained], *, language: str | None = None
+) -> str:
+    """All settings in columns: name, value, where from, when a change of it is heard; what is not sent comes last.
+
+    language: the short code of what the caller speaks, None for the agent's own.
+    """
+    spoken = f", the caller speaks {LANGUAGE_NAMES.get(language, language)}" if language else ""
+    blocks = [f"{agent.name}{f', stage {stage}' if stage else ''}{spoken}  ({short_path(agent.file)})"]
     for title, group in _grouped(agent, settings):
         given = [one for one in group if one.value is not None]
         left = [one for one in group if one.value is None and one.kind in ("vendor", "pipecat")]
@@ -88,7 +94,7 @@ def _grouped(agent: AgentDefinition, settings: Sequence[Explained]) -> Iterable[
 
 
 def _columns(settings: Sequence[Explained]) -> list[str]:
-    rows = [(_leaf(one.path), _value(one), one.source, WHEN[one.when]) for one in settings]
+    rows = [(_leaf(one.path), _value(one), one.source, for_calls(one.path, one.when)) for one in settings]
     widths = [max((len(row[number]) for row in rows), default=0) for number in range(3)]
     lines: list[str] = []
     for row, one in zip(rows, settings, strict=True):

@@ -114,9 +114,12 @@ class _Tape:
         self.sent.append(json.loads(data))
 
 
-async def wire(agent: AgentDefinition, stage: str | None) -> Wire:
-    """Everything that stage `stage` puts on the wires (None for an agent without stages)."""
-    now = effective(agent, stage)
+async def wire(agent: AgentDefinition, stage: str | None, *, language: str | None = None) -> Wire:
+    """Everything that stage `stage` puts on the wires (None for an agent without stages).
+
+    language: the short code of what the caller speaks, None for the agent's own.
+    """
+    now = effective(agent, stage, language)
     return Wire(
         stt=_handed("stt", now) or await _whole_ear(agent, stage),
         llm=_handed("llm", now) or await _model(agent, now),

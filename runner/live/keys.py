@@ -13,7 +13,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 from urllib.parse import quote, urljoin, urlsplit
@@ -86,21 +86,28 @@ class _Question:
 
 
 async def check_keys(
-    agents: Iterable[AgentDefinition], environment: Environment, mode: Mode = "auto"
+    agents: Iterable[AgentDefinition],
+    environment: Environment,
+    mode: Mode = "auto",
+    *,
+    only: Collection[str] | None = None,
 ) -> tuple[KeyCheck, ...]:
     """Ask for every key that these agents need, and for Daily's where it is set. Takes at most `SECS`.
 
     mode: parts that run on this machine in it are not asked about; a part whose key is not set is `missing`.
+    only: the variables to ask about, None for all.
     """
     questions: dict[tuple[str, str], _Question] = {}
     answered: dict[tuple[str, str], KeyCheck] = {}
     for agent in agents if mode != "local" else ():
         for found in _of_agent(agent, environment):
+            if only is not None and found.variable not in only:
+                continue
             if isinstance(found, KeyCheck):
                 answered[found.service, found.variable] = found
             else:
                 questions[found.url, found.variable] = found
-    if key := environment.keys.get(DAILY_KEY):
+    if (key := environment.keys.get(DAILY_KEY)) and (only is None or DAILY_KEY in only):
         url = f"{environment.values.get('DAILY_API_URL', 'https://api.daily.co/v1').rstrip('/')}/rooms?limit=1"
         at = "https://dashboard.daily.co/developers"
         questions[url, DAILY_KEY] = _Question("Daily", DAILY_KEY, url, {"Authorization": f"Bearer {key}"}, at)

@@ -18,17 +18,19 @@ _LONGEST = 64
 class Line:
     """rate:  of the sound both ways, Hz, where the carrier decides it; None: as the agent file says (`audio`).
     facts: values for variables that every agent has (`catalog.CALL_VARIABLES`); an empty one leaves the file's own.
+    given: values for variables of this agent, from whoever brought the call (`session_body`). They hold through every save.
     placed: the agent calls somebody, nobody calls the agent.
     """
 
     rate: int | None = None
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     placed: bool = False
+    given: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def definition(self, agent: AgentDefinition) -> AgentDefinition:
         """`agent` as this call runs it."""
         facts = {name: _plain(self.facts.get(name, "")) for name in CALL_VARIABLES}
-        variables = {**agent.variables, **{name: value for name, value in facts.items() if value}}
+        variables = {**agent.variables, **self.given, **{name: value for name, value in facts.items() if value}}
         audio = agent.audio if self.rate is None else Audio(self.rate, self.rate)
         return replace(agent, audio=audio, variables=variables)
 

@@ -25,6 +25,7 @@ from runner.live.access import Access
 from runner.live.call import Call
 from runner.live.call_log import CallLog
 from runner.live.handover import hand_over, plan
+from runner.live.new_keys import NewKeys
 from runner.live.reload import Agents, LiveAgent, Saved
 from runner.live.server import News, build_app, describe
 from runner.live.serving import Serving, drain
@@ -92,7 +93,9 @@ class _House:
         self._news = News()
         self._access = Access.for_host(options.host, options.public_url)
         self._access = self._access.with_token(environment.values.get(TOKEN_VARIABLE))
+        environment.hide(TOKEN_VARIABLE, self._access.token or "")
         self._port = options.port
+        self._saving = asyncio.Lock()
 
     async def run(self, listener: socket.socket) -> int:
         self._port = listener.getsockname()[1]
@@ -152,25 +155,36 @@ class _House:
     async def _watch(self, watcher: Watcher) -> None:
         if self._options.reload == "off":
             await asyncio.Event().wait()
-        await self._follow(watcher)  # what was saved while the rest was loaded
+
+        async def tried(changed: frozenset[Path]) -> None:
+            await self._saved(changed, watcher, keys=True)
+
+        new_keys = NewKeys(self._environment, self._agents, self._options.services, self._terminal.line, tried)
+        async with self._saving:
+            await self._follow(watcher)  # what was saved while the rest was loaded
         async for changed in watcher.changes():
+            if changed & frozenset(self._environment.files):
+                new_keys.saved(changed)
+            else:
+                await self._saved(changed, watcher)
+
+    async def _saved(self, changed: frozenset[Path], watcher: Watcher, *, keys: bool = False) -> None:
+        """Files were saved. keys: the environment may hold other values than before."""
+        async with self._saving:
             try:
-                await self._apply(changed)
+                await self._apply(changed, keys=keys)
                 if watcher.watch(self._watched()):
                     await self._follow(watcher)
             except Exception:
                 logger.exception("A save could not be applied")
                 self._terminal.line("[problem] Sorry: a fault in runner. This save is not applied, all calls go on.")
 
-    async def _apply(self, changed: frozenset[Path]) -> None:
-        keys_saved = bool(changed & frozenset(self._environment.files))
-        if keys_saved:
-            self._read_keys()
+    async def _apply(self, changed: frozenset[Path], *, keys: bool) -> None:
         for agent in self._agents.deaf(changed):
             said = "not applied, its file says reload: off. Start runner again to use it."
             self._terminal.line(f"[saved] {agent.name}: {said}")
         saves = await self._agents.take(changed)
-        if keys_saved:
+        if keys:
             saves += await self._agents.look_again(besides=changed)
         await self._tell(saves)
         for path in self._agents.unopened(changed, self._options.folders):
@@ -197,18 +211,6 @@ class _House:
             await self._tell(await self._agents.look_again())
             if not watcher.watch(self._watched()):
                 return
-
-    def _read_keys(self) -> None:
-        before = self._environment.values
-        self._environment.read()
-        for trouble in self._environment.troubles:
-            self._terminal.line(f"[problem] {trouble}")
-        agents = [agent.definition for agent in self._agents]
-        if why := why_not(agents, self._environment.keys, self._options.services):
-            self._environment.values = before
-            self._terminal.line(f"[problem] .env: the keys of before stay in use. {why}")
-        else:
-            self._terminal.line("[saved] .env: the next call uses the new keys")
 
     async def _tell(self, saves: Sequence[Saved]) -> None:
         for save in saves:

@@ -107,6 +107,26 @@ async def test_visitor_chooses_little_of_the_room(
         assert (given["user_name"], given["start_audio_off"], given["start_video_off"]) == ("Jane", True, False)
 
 
+async def test_visitors_variables_hold_for_the_call_and_through_a_save(
+    ports: Ports, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rooms(ports, monkeypatch) as it:
+        asked = {
+            "createDailyRoom": True,
+            "body": {"agent": "support", "variables": {"company": "Acme", "agent_name": "Zoe"}},
+        }
+        assert (await it.http.post("/start", json=asked)).status_code == 200
+        await until(lambda: it.building.clients and it.building.client.inside)
+        it.building.client.comes("jane")
+        await until(lambda: it.of(AgentSaid), 8)
+        assert vendors.spoken == ["Hi, this is Zoe from Acme. How can I help?"]
+        (call,) = it.switchboard.calls
+        saved = replace(it.agent.definition, prompt="{{ agent_name }} speaks for {{ company }} since {{ year }}.")
+        saved = replace(saved, variables={**saved.variables, "year": "1990"})
+        await call.take_version(saved, 2)
+        assert call.conversation.now.prompt.startswith("Zoe speaks for Acme since 1990.")
+
+
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"dailyRoomProperties": {"exp": 9e12}}, 422, "dailyRoomProperties.exp: the agent's file decides that."),
     ({"dailyMeetingTokenProperties": {"is_owner": True}}, 422, "is_owner: the agent's file decides that."),
@@ -114,7 +134,22 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"transport": "livekit"}, 422, "transport is daily or webrtc"),
     ({"createDailyRoom": "yes"}, 422, "createDailyRoom is true or false"),
     ({"body": "x"}, 422, "body is a JSON object."),
-    ({"body": {"agent": 1}}, 422, "body.agent is the name of an agent."),
+    ({"body": {"agent": 1}}, 400, 'says "agent": 1. It takes the name of an agent.'),
+    (
+        {"body": {"variabels": {}}},
+        400,
+        'holds "variabels". It may hold agent, variables, dialout',
+    ),
+    (
+        {"body": {"stage": "refund", "agent": "support"}},
+        400,
+        'holds "stage". It may hold agent, variables, dialout_settings.',
+    ),
+    ({"body": {"variables": ["company"]}}, 400, "names with a text each"),
+    ({"body": {"variables": {"company": None}}}, 400, "no text for these variables: company."),
+    ({"body": {"variables": {"compani": "Acme"}}}, 400, 'support has no variable "compani". Did you mean "company"?'),
+    ({"variables": {"company": "Acme"}}, 400, '"variables" belongs into "body".'),
+    ({"transport": "webrtc", "body": {"variables": {"compani": "Acme"}}}, 400, 'support has no variable "compani".'),
     ({"body": {"dialout_settings": {"phone_number": "+15551230100"}}}, 403, "daily.dial_out"),
     ({"body": {"dialout_settings": {}}}, 422, "names no phone_number"),
 ]
@@ -148,6 +183,11 @@ async def test_client_that_wants_no_room_learns_where_offers_are_taken(
         assert answer == {"webrtcRequestParams": {"endpoint": "/api/offer?agent=support"}}
         offered = await it.http.post(answer["webrtcRequestParams"]["endpoint"], json={})
         assert offered.json()["detail"] == "A WebRTC offer needs sdp and type."
+        with_body = {**asked, "body": {"variables": {"company": "Acme"}}}
+        answer = (await it.http.post("/start", json=with_body)).json()
+        assert answer["webrtcRequestParams"]["requestData"] == {"variables": {"company": "Acme"}}, (
+            "it comes with the offer"
+        )
         assert not it.switchboard.gate.taken
         assert not it.daily.requests
 

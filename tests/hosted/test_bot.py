@@ -120,6 +120,19 @@ async def test_session_that_names_no_agent_of_the_folder_is_turned_away_in_words
     assert "Traceback" not in running.output
 
 
+async def test_what_a_body_holds_that_means_nothing_is_said_and_the_call_goes_on(
+    host: tuple[Running, int], vendors: Vendors
+) -> None:
+    running, port = host
+    before = len(running.lines)
+    body = {"agent": "support", "dialin_settings": {}, "variabels": {"company": "Acme"}}
+    async with WebRTCCaller(f"http://127.0.0.1:{port}/api/offer", data=body) as caller:
+        await caller.wait_until(lambda: "this is Northwind" in caller.agent_text, "the greeting")
+    said = await asyncio.to_thread(running.wait_for, "variabels", after=before)
+    assert 'The session\'s body holds "variabels". It may hold agent, variables, ' in said
+    assert said.endswith("The call goes on without it.")
+
+
 async def test_session_without_keys_ends_with_their_names(agents: Path, tmp_path: Path) -> None:
     port = free_port()
     env = {"RUNNER_AGENT": str(agents / "sales.yaml"), "PYTHONWARNINGS": "ignore"}

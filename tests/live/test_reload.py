@@ -325,13 +325,18 @@ def test_off_leaves_everything_alone(shop: Path, vendors: tuple[Ports, Vendors])
 
 
 def test_saved_env_file_is_used_by_the_next_call(shop: Path, vendors: tuple[Ports, Vendors]) -> None:
-    ports, _ = vendors
+    ports, emulated = vendors
     env = shop.parent / ".env"
     env.write_text("\n".join(f"{name}={key}" for name, key in KEYS.items()))
     save(shop, "name: shop", "name: shop\nllm:\n  temperature: 0.1")
     with House(shop, ports, keys={}) as house:
         env.write_text(env.read_text().replace("OPENAI_API_KEY=", "OPENAI_API_KEY=other-"))
-        house.wait_for("[saved] .env: the next call uses the new keys")
+        refused = house.wait_for("[problem] .env: OPENAI_API_KEY is wrong. OpenAI says: ")
+        assert refused.endswith("Running calls and new ones go on with the OPENAI_API_KEY of before.")
+        assert not [line for line in house.lines if "[saved]" in line]
+        emulated.mind.key = f"newer-{KEYS['OPENAI_API_KEY']}"
+        env.write_text(env.read_text().replace("other-", "newer-"))
+        house.wait_for("[saved] .env: the next call uses the new OPENAI_API_KEY")
         before = len(house.lines)
         env.write_text("")
         line = house.wait_for("[problem] .env: the keys of before stay in use.", after=before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,13 +47,15 @@ def pointed(ports: Ports) -> list[str]:
 
 
 @contextmanager
-def serving(folder: Path, ports: Ports, *arguments: str | int, **env: str) -> Generator[Server]:
-    """`runner serve` with the agent `shop`, ready for calls."""
+def serving(
+    folder: Path, ports: Ports, *arguments: str | int, keys: Mapping[str, str] = KEYS, **env: str
+) -> Generator[Server]:
+    """`runner serve` with the agent `shop`, ready for calls. keys: those of its environment."""
     agents = folder / "agents"
     agents.mkdir(exist_ok=True)
     (agents / "shop.yaml").write_text(AGENT)
     port = free_port()
     command = ("serve", agents, "--port", str(port), *pointed(ports), *map(str, arguments))
-    with Running(*command, cwd=folder, env={**KEYS, **env}) as running:
+    with Running(*command, cwd=folder, env={**keys, **env}) as running:
         running.wait_for("ready", seconds=60)
         yield Server(running, port, agents)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -29,7 +29,9 @@ from runner.live.away import Away
 from runner.live.call import Call
 from runner.live.carriers.returning import ReturningWebRTC, ReturningWebsocket
 from runner.live.carriers.rtvi_client import begin_when_ready
+from runner.live.line import Line
 from runner.live.reload import Agents, LiveAgent
+from runner.live.session_body import BadBody, Wish, check_variables, read_wish
 from runner.live.switchboard import Switchboard
 
 _PIN_TAKES = "pin takes 1 (keep the version the call begins with) or 0."
@@ -98,7 +100,8 @@ def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> 
     guests = _Guests()
 
     async def place(agent: LiveAgent, carrier: Carrier, name: str, wanted: _Wanted, admission: Any) -> _Guest:
-        call = await switchboard.place(agent, carrier, name, pinned=wanted.pinned, admission=admission)
+        line = Line(given=wanted.wish.variables)
+        call = await switchboard.place(agent, carrier, name, pinned=wanted.pinned, admission=admission, line=line)
         guest = _Guest(call, carrier, Away(call, carrier, waits=wanted.key is not None))
         begin_when_ready(call, carrier)
         if wanted.key:
@@ -125,9 +128,9 @@ def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> 
 
             return await webrtc.handle_web_request(offered, another)
 
-        agent = agent_named(agents, request.query_params.get("agent"))
-        data = offered.request_data
-        wanted = _Wanted.of(request.query_params, cast("dict[str, Any]", data) if isinstance(data, dict) else {})
+        wanted = _Wanted.of(request.query_params, offered.request_data)
+        agent = agent_named(agents, request.query_params.get("agent") or wanted.wish.name)
+        await has_variables(agent, wanted.wish)
         with contextlib.ExitStack() as stack:
             goes_on = offered.pc_id in webrtc._pcs_map  # a call that runs (Pipecat 1.14)
             admission = None if goes_on else stack.enter_context(switchboard.admit())
@@ -164,7 +167,7 @@ def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> 
                 agent = agents.named(name)
                 if agent is None:
                     raise HTTPException(403, f"There is no agent {name!r}.")
-                wanted = _Wanted.of(socket.query_params, {})
+                wanted = _Wanted.of(socket.query_params, None)
                 with switchboard.admit() as admission:
                     await socket.accept()
                     carrier = ReturningWebsocket(socket)
@@ -197,17 +200,20 @@ def browser_routes(agents: Agents, switchboard: Switchboard, access: Access) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What a client asks for with its call. key: it may come back with it; None: it does not come back."""
+    """What a client asks for with its call. key: it may come back with it; None: it does not come back. wish: of the data that
+    comes with a WebRTC offer."""
 
     pinned: bool
     key: str | None
+    wish: Wish
 
     @classmethod
-    def of(cls, query: Mapping[str, str], data: Mapping[str, Any]) -> _Wanted:
-        pinned = _wants_pin(query.get("pin", data.get("pin")))
+    def of(cls, query: Mapping[str, str], data: object) -> _Wanted:
+        body = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+        pinned = _wants_pin(query.get("pin", body.get("pin")))
         if pinned is None:
             raise HTTPException(422, _PIN_TAKES)
-        return cls(pinned, query.get("call"))
+        return cls(pinned, query.get("call"), wish_of(body, besides=("pin",)))
 
 
 def agent_named(agents: Agents, name: str | None) -> LiveAgent:
@@ -221,6 +227,33 @@ def agent_named(agents: Agents, name: str | None) -> LiveAgent:
         known = ", ".join(a.name for a in agents)
         raise HTTPException(404, f"There is no agent {name!r}. There are: {known}." if name else f"Say which: {known}.")
     return agent
+
+
+def wish_of(body: Mapping[str, Any], *, besides: Collection[str]) -> Wish:
+    """What a body asks of the call (`read_wish`).
+
+    Raises:
+        HTTPException: 400, it asks in a way that means nothing, or for what there is not.
+    """
+    try:
+        wish = read_wish(body, besides=besides)
+    except BadBody as why:
+        raise HTTPException(400, str(why)) from None
+    if wish.unknown:
+        raise HTTPException(400, wish.unknown)
+    return wish
+
+
+async def has_variables(agent: LiveAgent, wish: Wish) -> None:
+    """See to it that a call of `agent` can run with the wish's variables.
+
+    Raises:
+        HTTPException: 400, it cannot.
+    """
+    try:
+        await asyncio.to_thread(check_variables, agent.definition, wish.variables)
+    except BadBody as why:
+        raise HTTPException(400, str(why)) from None
 
 
 async def json_of(request: Request) -> dict[str, Any]:

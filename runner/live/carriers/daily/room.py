@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipecat.transports.daily.transport import DailyDialinSettings, DailyParams
@@ -230,6 +230,7 @@ async def take(
     rest: DailyRest | None = None,
     dial_in: DialIn | None = None,
     dial_out: DialOut | None = None,
+    variables: Mapping[str, str] | None = None,
     awaited: bool = True,
     admission: Admission | None = None,
     tell: Callable[[str], None] = lambda _: None,
@@ -237,6 +238,7 @@ async def take(
     """Send the agent into a room. Greets the first one who comes, ends when the last one has left.
 
     rest:    the account that made the room: the room is deleted when the call is over. None for a room that was given.
+    variables: of the agent, for this call alone.
     awaited: somebody is about to come; the call is given up when nobody has after `daily.wait_for_caller`.
     tell:    takes a line for the person who runs this.
 
@@ -253,7 +255,8 @@ async def take(
     try:
         transport = RoomTransport(room.url, room.agent_token, wanted.display_name or agent.name, params)
         carrier = "daily, telephone" if dial_in or dial_out else "daily"
-        call = await switchboard.place(agent, transport, carrier, admission=admission, line=_line(dial_in, dial_out))
+        line = replace(_line(dial_in, dial_out), given=variables or {})
+        call = await switchboard.place(agent, transport, carrier, admission=admission, line=line)
     except BaseException:
         if rest:
             await rest.delete(room)

@@ -1,9 +1,9 @@
 """`POST /start`: a visitor gets a room and a token for it, and an agent that waits there. Optionally the agent calls somebody.
 
 Comes in: what Pipecat's clients send, `{"createDailyRoom": true, "body": {...}}` (Pipecat 1.14, `pipecat.runner.run`; RTVI's
-`startBot`). Goes out: `{"dailyRoom": ..., "dailyToken": ..., "sessionId": ...}`. Unlike there the room is private, the token has
-no owner's rights, and what a visitor may choose of it is little. With `"createDailyRoom": false` the answer says where this
-server takes WebRTC offers.
+`startBot`); what `body` may say of the call is read as for `bot()` (`live/session_body.py`). Goes out:
+`{"dailyRoom": ..., "dailyToken": ..., "sessionId": ...}`. Unlike there the room is private, the token has no owner's rights, and
+what a visitor may choose of it is little. With `"createDailyRoom": false` the answer says where this server takes WebRTC offers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -19,10 +19,11 @@ from fastapi import APIRouter, HTTPException, Request
 from loguru import logger
 
 from runner.definition import AgentDefinition
-from runner.live.carriers.browser import agent_named
+from runner.live.carriers.browser import agent_named, has_variables, wish_of
 from runner.live.carriers.daily.rest import DailyKeyMissing, DailyRefused, DailyRest, Guest
 from runner.live.carriers.daily.room import DialOut, take
 from runner.live.reload import Agents
+from runner.live.session_body import Wish
 from runner.live.switchboard import Switchboard
 
 _BODY_BYTES = 65_536
@@ -31,15 +32,18 @@ _ROOM_PROPERTIES = ("start_video_off",)
 _TOKEN_PROPERTIES = ("user_name", "start_video_off", "start_audio_off")
 """What a visitor may say of the room; all else is the agent file's."""
 
+_OF_THE_BODY = ("agent", "variables", "dialout_settings")
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What `POST /start` asks for. agent: "" for the only one. call: whom the agent shall call, None for nobody.
+    """What `POST /start` asks for. wish: with the agent's name, None for the only one. call: whom the agent shall call, None for
+    nobody.
 
     by_webrtc: no room, but where this server takes WebRTC offers.
     """
 
-    agent: str = ""
+    wish: Wish
     by_webrtc: bool = False
     guest: Guest = field(default_factory=Guest)
     call: DialOut | None = None
@@ -52,11 +56,13 @@ def start_routes(agents: Agents, switchboard: Switchboard) -> APIRouter:
     @router.post("/start")
     async def start(request: Request, agent: str = "") -> dict[str, Any]:
         visit = read_visit(await json_body(request), agent)
-        found = agent_named(agents, visit.agent or None)
+        found, given = agent_named(agents, visit.wish.name), visit.wish.variables
+        await has_variables(found, visit.wish)
         call = _allowed(visit.call, found.definition)
         with switchboard.admit() as admission:
             if visit.by_webrtc:
-                return {"webrtcRequestParams": {"endpoint": f"/api/offer?agent={quote(found.name)}"}}
+                offer: dict[str, Any] = {"endpoint": f"/api/offer?agent={quote(found.name)}"}
+                return {"webrtcRequestParams": offer | ({"requestData": {"variables": given}} if given else {})}
             try:
                 rest = DailyRest.of(switchboard.environment.values)
                 room = await rest.make(found.definition.daily, guest=visit.guest, dial_out=call is not None)
@@ -65,7 +71,7 @@ def start_routes(agents: Agents, switchboard: Switchboard) -> APIRouter:
             except DailyRefused as refused:
                 logger.error(f"A visitor of {found.name} got no room: {refused}")
                 raise HTTPException(502, str(refused)) from refused
-            await take(found, switchboard, room, rest=rest, dial_out=call, admission=admission)
+            await take(found, switchboard, room, rest=rest, dial_out=call, variables=given, admission=admission)
         return {"dailyRoom": room.url, "dailyToken": room.caller_token or "", "sessionId": str(uuid.uuid4())}
 
     return router
@@ -75,18 +81,18 @@ def read_visit(data: Mapping[str, Any], agent: str) -> Visit:
     """What is asked for, whole. agent: of the address, it comes before that of the body.
 
     Raises:
-        HTTPException: 422, with what is wrong in plain words.
+        HTTPException: 400 where it is about the call, 422 where it is about the room, with what is wrong in plain words.
     """
+    if misplaced := [name for name in _OF_THE_BODY if name in data]:
+        raise HTTPException(400, f'"{misplaced[0]}" belongs into "body".')
     room_wanted = data.get("createDailyRoom")
     carrier = data.get("transport") or ("webrtc" if room_wanted is False else "daily")
     if carrier not in ("daily", "webrtc") or room_wanted not in (None, True, False):
         raise HTTPException(422, "transport is daily or webrtc; createDailyRoom is true or false.")
     body = _group(data, "body")
+    wish = wish_of(body, besides=("dialout_settings",))
     room = _chosen(data, "dailyRoomProperties", _ROOM_PROPERTIES)
     token = _chosen(data, "dailyMeetingTokenProperties", _TOKEN_PROPERTIES)
-    named = agent or body.get("agent", "")
-    if not isinstance(named, str):
-        raise HTTPException(422, "body.agent is the name of an agent.")
     name = token.get("user_name")
     if name is not None and not isinstance(name, str):
         raise HTTPException(422, "dailyMeetingTokenProperties.user_name is a text.")
@@ -94,7 +100,7 @@ def read_visit(data: Mapping[str, Any], agent: str) -> Visit:
     if wrong := [key for key, value in switches.items() if not isinstance(value, bool)]:
         raise HTTPException(422, f"{wrong[0]} is true or false.")
     return Visit(
-        named,
+        replace(wish, name=agent or wish.name or None),
         carrier == "webrtc",
         Guest(name=name[:100] if name else None, **switches),
         _whom(body.get("dialout_settings")),
