@@ -105,6 +105,45 @@ async def test_speakers_and_languages_are_shown_and_corrected(call: tuple[Page, 
     await expect(lines.locator(".text")).to_have_text([*texts, "Hm."])
 
 
+async def test_backchannel_is_noted_and_the_next_words_are_a_line_of_their_own(call: tuple[Page, Script]) -> None:
+    page, script = call
+    lines = page.locator(".line[data-who=caller]")
+    await script.say("Our shop opens at nine.", 1)
+    await script.rtvi("user-transcription", {"text": "Mhm.", "final": True, "timestamp": "", "user_id": ""})
+    known = {"turn": 0, "answered": False, "backchannel": True, "stage": None, "version": 1}
+    await script.tell(type="caller", text="Mhm.", **known)
+    await expect(lines.locator(".meta")).to_have_text(["the agent spoke on"])
+    await script.rtvi("user-transcription", {"text": "And today?", "final": True, "timestamp": "", "user_id": ""})
+    await expect(lines.locator(".text")).to_have_text(["Mhm.", "And today?"])
+
+
+async def test_what_the_call_waits_for_is_the_last_line_while_it_lasts(call: tuple[Page, Script]) -> None:
+    page, script = call
+    waiting = page.locator(".transcript > :last-child.waiting")
+    await script.rtvi("user-transcription", {"text": "Hello?", "final": True, "timestamp": "", "user_id": ""})
+    await script.tell(type="silence", part="llm", message="", awaited="the model's first word (OpenAI)", ms=2000)
+    await expect(waiting).to_have_text("Waiting for the model's first word (OpenAI) 3 s")
+    await script.tell(type="silence", part="tts", message="", awaited="the voice's first sound (Cartesia)", ms=6000)
+    await expect(waiting).to_have_text("Waiting for the voice's first sound (Cartesia) 6 s")
+    await script.tell(type="silence-over", ms=6500)
+    await script.say("Here I am.", 1)
+    await expect(waiting).to_have_count(0)
+    await expect(page.locator(".line .text")).to_have_text(["Hello?", "Here I am."])
+    await script.tell(type="silence", part="llm", message="", awaited="the model's first word (OpenAI)", ms=2000)
+    await expect(waiting).to_have_count(1)
+    await script.hang_up()
+    await expect(page.locator(".divider.end")).to_be_visible()
+    await expect(waiting).to_have_count(0)
+
+
+async def test_trouble_that_is_mended_looks_otherwise_than_one_that_is_not(call: tuple[Page, Script]) -> None:
+    page, script = call
+    await script.tell(type="problem", message="OpenAI does not accept the key.", mended=False)
+    await script.tell(type="problem", message="OpenAI is at work again.", mended=True)
+    await expect(page.locator(".divider.problem")).to_have_text("OpenAI does not accept the key.")
+    await expect(page.locator(".divider.mended")).to_have_text("OpenAI is at work again.")
+
+
 async def test_sentences_of_one_turn_stand_in_one_line_and_another_turn_in_the_next(call: tuple[Page, Script]) -> None:
     page, script = call
     await script.say("Hello.", 1)

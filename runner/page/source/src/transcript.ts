@@ -42,12 +42,14 @@ export interface Heard {
   language?: string;
   confidence?: number;
   answered?: boolean;
+  /** It only showed that the caller listens; the agent spoke on. */
+  backchannel?: boolean;
 }
 
 export interface Divider {
   kind: "divider";
   key: number;
-  what: "start" | "back" | "stage" | "language" | "version" | "problem" | "end";
+  what: "start" | "back" | "stage" | "language" | "version" | "problem" | "mended" | "end";
   text: string;
   details: string[];
 }
@@ -58,6 +60,9 @@ export type Item = Line | Divider;
 const NEW_LINE_AFTER = 700;
 
 export const items = signal<Item[]>([]);
+
+/** What the call waits for while nobody speaks, and since when (`performance.now()`). It stands where the next words will. */
+export const waits = signal<{ awaited: string; since: number } | undefined>(undefined);
 
 let nextKey = 1;
 let waitingLatency: Latency | undefined;
@@ -201,6 +206,11 @@ export function stageChanged(stage: string, first: boolean): void {
   if (!first) addDivider("stage", stage);
 }
 
+/** The agent goes over to what the caller speaks; "" is its own language. */
+export function languageChanged(language: string): void {
+  addDivider("language", language || "the agent's own");
+}
+
 /** The agent became audible (true) or fell silent (false): then everything it began was said. */
 export function agentSpeaks(speaks: boolean): void {
   agentQuietSince = speaks ? 0 : performance.now();
@@ -223,12 +233,23 @@ export function waited(latency: Latency): void {
 }
 
 /** What was said before, as the server remembers it. */
-export interface Past {
-  who: "caller" | "agent" | "stage" | "version";
+export interface Past extends Partial<Heard> {
+  who: "caller" | "agent" | "stage" | "language" | "version" | "problem" | "mended";
   text: string;
   stage?: string | null;
   version: number;
   interrupted?: boolean;
+  details?: string[];
+}
+
+function addPast({ who, text, stage, version, interrupted, details, ...known }: Past): void {
+  const then = { version, stage: stage ?? "" };
+  if (who === "language") languageChanged(text);
+  else if (who === "caller") addLine(who, { ...then, text, heard: { turn: 0, ...known } });
+  else if (who === "agent") {
+    const segment = { id: `past-${nextKey}`, text, spoken: text.length };
+    addLine(who, { ...then, segments: [segment], interrupted: interrupted ?? false });
+  } else addDivider(who, text, details);
 }
 
 /** The caller is back in the call after so many seconds. A page that was loaded again has nothing of it yet. */
@@ -239,14 +260,7 @@ export function restore(lines: Past[], seconds: number): void {
   if (start < 0) addDivider("start", "Call");
   if (shown < lines.filter((line) => line.who === "caller" || line.who === "agent").length) {
     items.value = items.value.slice(0, Math.max(0, start) + 1);
-    for (const { who, text, stage, version, interrupted } of lines) {
-      if (who === "stage" || who === "version") addDivider(who, text);
-      else if (who === "caller") addLine(who, { text, version, stage: stage ?? "" });
-      else {
-        const segment = { id: `past-${nextKey}`, text, spoken: text.length };
-        addLine(who, { segments: [segment], version, stage: stage ?? "", interrupted: interrupted ?? false });
-      }
-    }
+    for (const line of lines) addPast(line);
   }
   addDivider("back", `Back after ${Math.round(seconds)} s`);
   agentTurnBegins();

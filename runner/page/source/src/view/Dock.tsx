@@ -2,10 +2,11 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { activity, hangUp, keepsVersion, mic, phase, say, stage, talk, toggleMute, transportName } from "../call";
+import { hangUp, say, talk, toggleMute } from "../call";
 import { level } from "../levels";
 import type { Side } from "../levels";
 import { agent } from "../server";
+import { activity, keepsVersion, mic, phase, returning, stage, transportName } from "../state";
 import { HangUpIcon, MicrophoneIcon, MutedIcon, SendIcon } from "./icons";
 
 const text = signal("");
@@ -15,7 +16,7 @@ function stateText(): string {
     case "idle":
       return "Ready";
     case "connecting":
-      return "Connecting";
+      return returning.value || "Connecting";
     case "ended":
       return "Call ended";
     case "failed":
@@ -72,7 +73,7 @@ function Status() {
       </span>
       {/* Who speaks changes too often to be read out; the transcript announces the start and the end. */}
       <span class="hidden" role="status">
-        {phase.value === "connecting" && "Connecting"}
+        {phase.value === "connecting" && stateText()}
       </span>
       <span class="stage" hidden={!running || !stage.value}>
         <span class="hidden">Stage </span>

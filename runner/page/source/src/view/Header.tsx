@@ -1,7 +1,7 @@
 // Who one talks to: the agent (a choice when several run), its version, its stages, who does the work.
 
-import { callVersion, phase, stage } from "../call";
 import { agent, agents, chooseAgent } from "../server";
+import { callVersion, phase, stage } from "../state";
 
 const PARTS: Record<string, string> = { stt: "Ears", llm: "Language model", tts: "Voice" };
 

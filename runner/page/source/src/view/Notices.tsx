@@ -1,9 +1,10 @@
 // What a person has to know now: the problems of the last save, what a good save changed, a lost server, a silent microphone.
 
 import { useEffect } from "preact/hooks";
-import { allowSound, micProblem, phase, reason, soundBlocked } from "../call";
+import { allowSound } from "../call";
 import { agent, agents, loaded, refused, saved, serverLost } from "../server";
 import type { Problem } from "../server";
+import { micProblem, phase, reason, soundBlocked } from "../state";
 
 const NOTICE_STAYS = 9_000;
 

@@ -1,15 +1,18 @@
 // The conversation, line by line. It stays when the call ends.
 
-import { effect, signal } from "@preact/signals";
+import { effect, signal, useSignal } from "@preact/signals";
 import { memo } from "preact/compat";
 import { useEffect, useRef } from "preact/hooks";
-import { mic, phase } from "../call";
-import { agentText, asText, clearTranscript, items, languageOf, whoOf } from "../transcript";
+import { mic, phase } from "../state";
+import { agentText, asText, clearTranscript, items, languageOf, waits, whoOf } from "../transcript";
 import type { Divider, Latency, Line } from "../transcript";
 import { ChangeList } from "./Notices";
 
 const atEnd = signal(true);
 const copied = signal(false);
+
+/** Characters of an end's reason that fit between two hairlines. */
+const LONG = 60;
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
@@ -65,7 +68,7 @@ const LineView = memo(function LineView({ line }: { line: Line }) {
       <span class="meta">
         {languageOf(line) && <span class="language">{languageOf(line)}</span>}
         {line.heard?.was && <span class="corrected">first taken for {line.heard.was}</span>}
-        {line.heard?.answered === false && <span>not answered</span>}
+        {line.heard?.answered === false && <span>{line.heard.backchannel ? "the agent spoke on" : "not answered"}</span>}
         {line.typed && <span>typed</span>}
         {line.interrupted && <span>interrupted</span>}
         {line.latency && <LatencyMark latency={line.latency} id={`latency-${line.key}`} />}
@@ -78,7 +81,7 @@ const LineView = memo(function LineView({ line }: { line: Line }) {
 const DividerView = memo(function DividerView({ divider }: { divider: Divider }) {
   const { what, text, details } = divider;
   return (
-    <li class={`divider ${what}`} data-what={what}>
+    <li class={`divider ${what}${what === "end" && text.length > LONG ? " long" : ""}`} data-what={what}>
       <span class="label">
         {(what === "stage" || what === "language") && <span class="kind">{what} </span>}
         {text}
@@ -88,11 +91,31 @@ const DividerView = memo(function DividerView({ divider }: { divider: Divider })
   );
 });
 
+/** What the call waits for while nobody speaks: the last line, until somebody does. */
+function Waiting() {
+  const waiting = waits.value;
+  const passed = useSignal(0);
+  useEffect(() => {
+    if (!waiting) return;
+    const count = () => (passed.value = Math.floor((performance.now() - waiting.since) / 1000));
+    count();
+    const timer = setInterval(count, 250);
+    return () => clearInterval(timer);
+  }, [waiting]);
+  if (!waiting) return null;
+  return (
+    <li class="waiting">
+      Waiting for {waiting.awaited} <span class="passed">{passed} s</span>
+    </li>
+  );
+}
+
 /** What a screen reader is told: not the words that the agent already speaks aloud, unless the call is a typed one. */
 function Announcer() {
   const last = items.value.at(-1);
   let text = "";
-  if (last?.kind === "divider") text = last.what === "stage" ? `Stage ${last.text}` : last.text;
+  if (waits.value) text = `Waiting for ${waits.value.awaited}`;
+  else if (last?.kind === "divider") text = last.what === "stage" ? `Stage ${last.text}` : last.text;
   else if (last?.who === "agent" && mic.value === "off") {
     const done = last.segments.every((segment) => segment.spoken >= segment.text.length);
     if (done) text = `Agent: ${agentText(last)}`;
@@ -128,6 +151,7 @@ export function Transcript() {
     resized.observe(frame.current!);
     const stop = effect(() => {
       void items.value;
+      void waits.value;
       // After the new lines are drawn.
       if (atEnd.peek()) requestAnimationFrame(() => requestAnimationFrame(toEnd));
     });
@@ -155,6 +179,7 @@ export function Transcript() {
             {items.value.map((item) =>
               item.kind === "line" ? <LineView key={item.key} line={item} /> : <DividerView key={item.key} divider={item} />,
             )}
+            <Waiting />
           </ol>
         )}
         {items.value.length > 0 && idle && (
