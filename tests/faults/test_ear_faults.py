@@ -15,22 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from runner.compiler.turns import taking as turn_taking
 from runner.definition import OnTrouble
-from runner.events import CallerSaid
 from tests.cloud.vendors import KEYS
 from tests.emulators import AssemblyAIEmulator, OpenAIEmulator, sound, until
 from tests.emulators.assemblyai import AssemblyAISession
 from tests.emulators.hearing import Timeline
 from tests.emulators.loudness import Loudness
-from tests.emulators.numbered import numbered
-from tests.faults.faulty_call import FaultyCall, faulty_call
-from tests.speech import speak
+from tests.faults.faulty_call import faulty_call
+from tests.faults.two_sentences import FIRST, SECOND, counted, load_voice, say_first, say_second, written
 
-FIRST, SECOND = "My name is Walter Miller.", "I live in Portland."
 FILE = "turns: {{smart_turn: false, speech_timeout: 0.4}}\nllm: {{timeout: 5s}}\nstt: {{min_turn_silence: 400{}}}\n"
 """The voice of the tests breathes between words; the emulated ear shall not take that for an end."""
 
@@ -103,8 +99,9 @@ class Outcome:
 async def played(row: Row, folder: Path, moment: str, building: asyncio.Lock) -> Outcome:
     """One call. moment: `before`, `during` or `after` the caller's first sentence. building: of one call at a time."""
     ears = AssemblyAIEmulator(key=KEYS["ASSEMBLYAI_API_KEY"])
-    ears.timeline, ears.final_delay = Timeline([], []), 0.3
-    mind = OpenAIEmulator(key=KEYS["OPENAI_API_KEY"], answer=_counted)
+    timeline = ears.timeline = Timeline([], [])
+    ears.final_delay = 0.3
+    mind = OpenAIEmulator(key=KEYS["OPENAI_API_KEY"], answer=counted)
     endpoints = {"stt": row.endpoint} if row.endpoint else None
     outcome = Outcome(row)
     if moment == "before":
@@ -115,7 +112,7 @@ async def played(row: Row, folder: Path, moment: str, building: asyncio.Lock) ->
             call = await stack.enter_async_context(made)
         if moment != "before":
             await until(lambda: ears.sessions and ears.session.sent, 20)
-        speaking = asyncio.create_task(_say(call, FIRST, 1))
+        speaking = asyncio.create_task(say_first(call, timeline))
         if moment == "during":
             await asyncio.sleep(0.7)
             await _broken(row, ears)
@@ -126,13 +123,13 @@ async def played(row: Row, folder: Path, moment: str, building: asyncio.Lock) ->
         voiced = call.line.loudspeaker.voiced
         outcome.silence = max(0.0, voiced[0][0] - ended) if voiced else time.monotonic() - ended
         if row.hears and not call.reason:
-            await _say(call, SECOND, 1001)
+            await say_second(call, timeline)
             await until(lambda: "two things" in " ".join(call.said) or call.reason, 25)
         else:
             await until(lambda: call.reason, 25)
         outcome.heard, outcome.reason = list(call.said), call.reason
         outcome.told = [line for line in call.problems if LATE not in line]
-        outcome.written = [event.text for event in call.events if isinstance(event, CallerSaid)]
+        outcome.written = written(call)
     return outcome
 
 
@@ -142,33 +139,9 @@ async def _broken(row: Row, ears: AssemblyAIEmulator) -> None:
         await made
 
 
-async def _say(call: FaultyCall, text: str, first: int) -> float:
-    """Numbered speech whose words the emulated ear knows. Returns when its last sound has left, or the call is over."""
-    samples = speak(text)
-    loud = np.flatnonzero(np.abs(samples.astype(int)) > 500)
-    samples = samples[: (int(loud[-1]) // 320 + 1) * 320]
-    timeline, letters = call.ears.timeline, 0
-    assert timeline
-    for word in text.split():
-        middle = loud[0] + (loud[-1] - loud[0]) * (letters + len(word) / 2) / (len(text) + 1)
-        timeline.words.append(word)
-        timeline.ends.append(first + int(middle) // 160)
-        letters += len(word) + 1
-    speaking = asyncio.create_task(call.line.microphone.speak(numbered(samples, first)))
-    await until(lambda: speaking.done() or call.reason, 25)
-    speaking.cancel()
-    return time.monotonic()
-
-
-def _counted(body: dict[str, Any]) -> str:
-    said = " ".join(str(message["content"]) for message in body["messages"] if message["role"] == "user")
-    return "You said two things." if SECOND in said else "You said one thing."
-
-
 async def table(rows: list[Row], moment: str, folder: Path) -> None:
     """Play all rows; what is not as it should be is shown with its row."""
-    for text in (FIRST, SECOND):
-        speak(text)
+    load_voice()
     building = asyncio.Lock()
     outcomes = await asyncio.gather(*(played(row, folder, moment, building) for row in rows))
     print("\n".join(map(str, outcomes)))

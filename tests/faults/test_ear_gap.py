@@ -1,10 +1,9 @@
-"""The sound of a gap: what is kept, what is dropped, and who may have it; and an ear that is given up, or work again."""
+"""The sound of a gap: what is kept and what is dropped; and an ear that is given up, or given work again."""
 
 from __future__ import annotations
 
 import asyncio
 
-import numpy as np
 import pytest
 from pipecat.frames.frames import ErrorFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameProcessor
@@ -17,7 +16,7 @@ from tests.bench.stage_changes import continuous_speech
 from tests.cloud.ears import ear_of
 from tests.emulators import AssemblyAIEmulator, until
 from tests.emulators.line import Line, line
-from tests.emulators.numbered import RATE, numbers_in
+from tests.emulators.numbered import numbers_in
 
 
 async def begun(emulator: AssemblyAIEmulator, caller: Line) -> None:
@@ -65,9 +64,8 @@ async def test_vendor_that_hears_no_words_in_a_noise_is_not_taken_for_deaf(monke
             assert caller.text == "And these are words."
 
 
-async def test_ear_that_was_given_up_hands_over_what_it_did_not_hear_and_hears_again_when_it_is_given_work() -> None:
+async def test_ear_that_was_given_up_hears_again_when_it_is_given_work() -> None:
     async with AssemblyAIEmulator() as emulator:
-        emulator.connect_delay = 1.5
         emulator.refuse_sessions(1008, "Unauthorized Connection: Invalid API key")
         ear, _ = ear_of("", emulator)
         told: list[ServiceGone] = []
@@ -77,16 +75,9 @@ async def test_ear_that_was_given_up_hands_over_what_it_did_not_hear_and_hears_a
 
         tell_when_gone("stt", ear, gone)
         async with line(ear, emulator) as caller:
-            await caller.say(continuous_speech(0.8))
-            spoken = caller.now
             await until(lambda: told, 10)
             assert told[0].part == "stt"
             assert "Invalid API key" in told[0].why
-            sound, rate = ear.take_unheard()
-            assert rate == RATE
-            assert np.abs(np.frombuffer(sound, "<i2").astype(int)).max() > 1000
-            assert max(numbers_in(sound)) >= spoken - 10
-            assert not ear.take_unheard()[0], "it is handed over once"
             emulator.script(["Hello again."])
             await ear.set_usable(True)
             await until(lambda: len(emulator.sessions) == 2, 10)

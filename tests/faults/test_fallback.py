@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from runner.compiler.fallback import relay as fallback
+from runner.compiler.fallback import member as fallback_member
+from runner.compiler.fallback import relay as fallback_relay
 from runner.definition import OnTrouble
 from runner.document.load import load
 from tests.cloud.vendors import KEYS
@@ -165,7 +166,7 @@ async def test_both_models_dead_is_an_unanswered_turn_and_the_next_turn_begins_w
 async def test_first_model_is_asked_again_after_its_rest_and_rests_longer_when_it_fails_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fallback, "REST_SECS", 0.8)
+    monkeypatch.setattr(fallback_member, "REST_SECS", 0.8)
     async with call_of(tmp_path) as both:
         call = both.call
         call.mind.fail(500, 2)
@@ -283,8 +284,8 @@ async def test_voice_that_breaks_off_in_a_sentence_is_gone_on_with_at_the_word(t
 
 
 async def test_first_voice_speaks_again_after_its_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fallback, "REST_SECS", 0.5)
-    monkeypatch.setattr(fallback, "_SETTLES_SECS", 0.2)
+    monkeypatch.setattr(fallback_member, "REST_SECS", 0.5)
+    monkeypatch.setattr(fallback_relay, "_SETTLES_SECS", 0.2)
     async with call_of(tmp_path) as both:
         call = both.call
         call.voice.fail(times=1, status=402, message="Quota exceeded")

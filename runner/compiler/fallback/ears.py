@@ -1,17 +1,18 @@
 """Ears of which one hears: what the caller said since the last finished words is heard again by the next.
 
 Comes in: the caller's sound, and when the local voice detection hears the caller begin and stop. Goes out: what the ear at work
-makes of it. The sound since the last final words is kept; the next ear gets it at once, with the signs of the voice detection at
-their places, and then goes on with what is being said.
+makes of it. The sound since the last final words is kept (`unheard`); the next ear gets it at once, with the signs of the voice
+detection at their places, and then goes on with what is being said.
+
+An ear has failed when it says so, when it does not soon get over it, when it breaks twice before a word came, and when it is
+silent about what the caller said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from pipecat.frames.frames import (
     EagerTranscriptionFrame,
@@ -20,45 +21,34 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InterimTranscriptionFrame,
     TranscriptionFrame,
-    VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.fallback.relay import DOWN, UP, Member, Relay
+from runner.compiler.fallback.member import DOWN, UP, Member, is_permanent
+from runner.compiler.fallback.relay import Relay
+from runner.compiler.fallback.unheard import Sign, Unheard
 from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.compiler.services.refused import RefusedSessionFrame
-
-KEPT_SECS = 30.0
-"""How much of what the caller said is kept for another ear."""
-
-BEFORE_SECS = 4.0
-"""How much sound is kept while the voice detection hears nobody: its sign comes late on a busy machine."""
-
-_AFTER_WORDS_SECS = 0.8
-"""How much of what was said last, when words become final while the caller speaks on, is not among them."""
-
-_ENDS_WITH_SECS = 0.5
-"""A stop that the voice detection tells so soon after final words, beside its own wait, is the end of those words."""
 
 MENDS_SECS = 1.0
 """How long an ear that opens another session may take for it."""
 
+SILENT_SECS = 4.0
+"""How long an ear may send no word of what the caller said, while another one could take over. AssemblyAI's finds out itself,
+sooner (`assemblyai.silence`)."""
+
+NOBODY_HEARS_SECS = 8.0
+"""Words that are owed for so long are not waited for when the last ear breaks: the caller has to be told within ten seconds."""
+
 _QUIET_SECS = 1.0
 """How long nobody must have spoken before an earlier ear hears again."""
 
+_VOICE_SECS = 0.6
+"""Of less voice than this no words are expected: a cough."""
+
 _PASSING = frozenset({ErrorCategory.UNKNOWN, ErrorCategory.APPLICATION})
 """What an ear reports and goes on: a warning, one message that could not be read."""
-
-Sign = VADUserStartedSpeakingFrame | VADUserStoppedSpeakingFrame
-
-
-@dataclass(slots=True, eq=False)
-class _Kept:
-    """A piece of sound, or a sign; `at`: when it came."""
-
-    frame: InputAudioRawFrame | Sign
-    at: float
 
 
 class Ears(Relay):
@@ -66,40 +56,37 @@ class Ears(Relay):
 
     def __init__(self, members: Sequence[Member]) -> None:
         super().__init__(members)
-        self._kept: deque[_Kept] = deque()
-        self._speaking = False
-        self._quiet_since = time.monotonic()
-        self._final_at = 0.0
+        self._unheard = Unheard()
         self._again: set[int] = set()
+        self._broke = False
+        self._tried_before = False
+        self._began_at = 0.0
         self._mending: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def take(self, frame: Frame) -> None:
         if isinstance(frame, InputAudioRawFrame):
-            self._keep(frame)
-            if not self._speaking and time.monotonic() - self._quiet_since > _QUIET_SECS and not self._words_due:
+            self._unheard.add(frame)
+            if self._unheard.quiet_secs > _QUIET_SECS:
                 await self.back()
         await self.send(frame)
 
     async def take_back(self, frame: Frame) -> None:
-        if isinstance(frame, VADUserStartedSpeakingFrame | VADUserStoppedSpeakingFrame):
-            self._keep(frame)
-            now = time.monotonic()
-            self._speaking = isinstance(frame, VADUserStartedSpeakingFrame)
-            self._quiet_since = now
-            stopped = isinstance(frame, VADUserStoppedSpeakingFrame)
-            if stopped and now - self._final_at < frame.stop_secs + _ENDS_WITH_SECS:
-                self._kept.clear()
+        if isinstance(frame, Sign):
+            self._unheard.add(frame)
+            if isinstance(frame, VADUserStoppedSpeakingFrame):
+                self._watch_silence()
         await self.send(frame, UP)
 
     async def made(self, frame: Frame) -> None:
         if self._was_given_again(frame):
             return
-        if isinstance(frame, TranscriptionFrame) and not isinstance(
-            frame, InterimTranscriptionFrame | EagerTranscriptionFrame
-        ):
-            self._quiet_since = self._final_at = time.monotonic()
-            self._forget_heard()
-            self.worked()
+        growing = isinstance(frame, InterimTranscriptionFrame | EagerTranscriptionFrame)
+        if growing or isinstance(frame, TranscriptionFrame):
+            self._broke = self._tried_before = False
+            self._unheard.words_came(final=not growing)
+            if not growing:
+                self.worked()
         await self.push_frame(frame)
 
     async def made_up(self, frame: Frame) -> None:
@@ -117,46 +104,51 @@ class Ears(Relay):
         self._again.discard(frame.id)
         return True
 
-    # What was not heard yet
-
-    @property
-    def _words_due(self) -> bool:
-        return any(isinstance(one.frame, VADUserStartedSpeakingFrame) for one in self._kept)
-
-    def _keep(self, frame: InputAudioRawFrame | Sign) -> None:
-        now = time.monotonic()
-        self._kept.append(_Kept(frame, now))
-        longest = KEPT_SECS if self._words_due else BEFORE_SECS
-        while now - self._kept[0].at > longest:
-            self._kept.popleft()
-
-    def _forget_heard(self) -> None:
-        """Words are final: what was said before the voice detection last heard the caller stop is among them. While the caller
-        speaks, what was said since they last began is kept if there is a stop before it."""
-        stops = [n for n, one in enumerate(self._kept) if isinstance(one.frame, VADUserStoppedSpeakingFrame)]
-        if stops:
-            for _ in range(stops[-1] + 1):
-                self._kept.popleft()
-        elif self._speaking:
-            sign = next((one for one in self._kept if isinstance(one.frame, VADUserStartedSpeakingFrame)), None)
-            late = [one for one in self._kept if time.monotonic() - one.at <= _AFTER_WORDS_SECS and one is not sign]
-            self._kept = deque(([sign] if sign else []) + late)
-
     async def hand_over(self, before: Member, *, failed: bool) -> None:
+        self._broke, self._began_at = False, time.monotonic()
         if not failed:
             return
-        for one in list(self._kept):
-            again = _copy(one.frame)
-            self._again.add(again.id)
-            await self.send(again, DOWN if isinstance(again, InputAudioRawFrame) else UP)
+        self._tried_before = self._unheard.words_due
+        for frame in self._unheard.again():
+            self._again.add(frame.id)
+            await self.send(frame, DOWN if isinstance(frame, InputAudioRawFrame) else UP)
+        self._watch_silence()
 
     # Failures
 
+    @property
+    def successor(self) -> Member | None:
+        """An ear that rests steps in if it has not just been tried: without one the call is over."""
+        others = (one for one in self.members if one is not self.at_work)
+        return super().successor or next((one for one in others if one.may_step_in), None)
+
     def fails(self, error: ErrorFrame) -> bool:
         if isinstance(error, RefusedSessionFrame) and error.again:
+            if (self._broke and self.successor) or self._nobody_hears:
+                return True
+            self._broke = True
             self._watch_mending(error)
             return False
         return not self.service.is_usable or error.category not in _PASSING
+
+    async def fail(self, member: Member, error: ErrorFrame) -> None:
+        """What is told of a session that another one was to follow tells now that none does."""
+        if isinstance(error, RefusedSessionFrame) and not is_permanent(error):
+            words, category, processor = error.error, error.category, error.processor
+            if self.successor:
+                error = ErrorFrame(words, category=category, processor=processor)
+            else:
+                error = RefusedSessionFrame(words, category=category, processor=processor, settings=error.settings)
+        await super().fail(member, error)
+
+    def is_over(self, member: Member) -> bool:
+        gone = member.service is None or not member.service.is_usable
+        return gone or self._nobody_hears or super().is_over(member)
+
+    @property
+    def _nobody_hears(self) -> bool:
+        """The one before has failed at the same words."""
+        return self._tried_before and self._unheard.owed_secs() >= NOBODY_HEARS_SECS
 
     def _watch_mending(self, error: ErrorFrame) -> None:
         if self._mending is None or self._mending.done():
@@ -170,7 +162,21 @@ class Ears(Relay):
             if isinstance(member.service, AssemblyAIEars) and member.service.hears:
                 return
         if self.at_work is member and self.successor is not None:
-            await self.fail(member, ErrorFrame(error.error, category=error.category, processor=member.service))
+            await self.fail(member, error)
+
+    def _watch_silence(self) -> None:
+        if self._watching is None or self._watching.done():
+            self._watching = self.create_task(self._watch(), "watches")
+
+    async def _watch(self) -> None:
+        """While words are owed by an ear that does not find out itself that it hears nothing."""
+        while self._unheard.words_due and not isinstance(self.service, AssemblyAIEars):
+            await asyncio.sleep(0.1)
+            silent = self._unheard.owed_secs(self._began_at) >= SILENT_SECS
+            if silent and self._unheard.voice_secs >= _VOICE_SECS and self.successor is not None:
+                words = f"it sent no words for {SILENT_SECS:g} s although the caller spoke"
+                error = ErrorFrame(words, category=ErrorCategory.UNKNOWN, processor=self.service)
+                await self.fail(self.at_work, error)
 
     async def wakes(self, member: Member) -> bool:
         if not await super().wakes(member):
@@ -178,12 +184,7 @@ class Ears(Relay):
         return not isinstance(member.service, AssemblyAIEars) or member.service.hears
 
     async def cleanup(self) -> None:
-        if self._mending:
-            await self.cancel_task(self._mending)
+        for task in (self._mending, self._watching):
+            if task:
+                await self.cancel_task(task)
         await super().cleanup()
-
-
-def _copy(frame: InputAudioRawFrame | Sign) -> InputAudioRawFrame | Sign:
-    if isinstance(frame, InputAudioRawFrame):
-        return InputAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels)
-    return replace(frame)

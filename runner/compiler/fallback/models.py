@@ -29,7 +29,8 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.fallback.relay import Member, Relay
+from runner.compiler.fallback.member import DOWN, Member
+from runner.compiler.fallback.relay import Relay
 from runner.compiler.sentences import Sentences
 from runner.compiler.services.looking_ahead import without_ahead
 from runner.compiler.services.openai.asking import Asking, NoAnswer
@@ -172,8 +173,8 @@ class Models(Relay):
                 words, exception=NoAnswer(words), category=ErrorCategory.SERVER, processor=member.service
             )
             await self.fail(member, error)
-            if member.source and member is not self.at_work:
-                await member.source.queue_frame(InterruptionFrame())
+            if member is not self.at_work:
+                await member.queue_frame(InterruptionFrame(), DOWN)
 
     def _limit(self, usual: float) -> float:
         """Seconds of silence: the file's `timeout`, where the model has one."""

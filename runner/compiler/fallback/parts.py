@@ -15,8 +15,9 @@ from pipecat.processors.frame_processor import FrameProcessor
 from runner.catalog import PROVIDERS, Part, named
 from runner.compiler import services
 from runner.compiler.fallback.ears import Ears
+from runner.compiler.fallback.member import Member
 from runner.compiler.fallback.models import Models
-from runner.compiler.fallback.relay import Member, Relay
+from runner.compiler.fallback.relay import Relay
 from runner.compiler.fallback.voices import Voices
 from runner.compiler.services import Here
 from runner.effective import Change, Effective

@@ -12,33 +12,24 @@ over (`models`, `voices`, `ears`).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from loguru import logger
 from pipecat.frames.frames import CancelFrame, EndFrame, ErrorFrame, Frame, StartFrame
 from pipecat.pipeline.base_pipeline import BasePipeline
-from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import Provider
+from runner.compiler.fallback.member import DOWN, UP, Member, is_permanent
 from runner.compiler.services import generic
 from runner.compiler.services.refused import RefusedChangeFrame
 
-REST_SECS = 60.0
-"""After so long a service that failed is tried again; each time that it fails then, after twice as long."""
-
-LONGEST_REST_SECS = 600.0
-
 _SETTLES_SECS = 1.0
 """A service that is tried again works if so long after it was set up nothing was said against it."""
-
-DOWN, UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM
 
 
 @dataclass
@@ -49,36 +40,6 @@ class TookOverFrame(ErrorFrame):
     who: str = ""
     failure: ErrorFrame | None = None
     whose: Provider | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """One of the services.
-
-    number:  its place among the part's fallbacks, None for the first service.
-    who:     its name for people.
-    build:   makes it as the call wants it at this moment.
-    service: None as long as nobody needs it.
-    rests_until: it is not tried before (`time.monotonic()`); `rest`: seconds of its last rest; `for_good`: never again.
-    ready:   it failed before, and can be gone back to.
-    """
-
-    number: int | None
-    who: str
-    provider: Provider
-    build: Callable[[], FrameProcessor]
-    service: FrameProcessor | None = None
-    source: PipelineSource | None = field(default=None, repr=False)
-    sink: PipelineSink | None = field(default=None, repr=False)
-    rests_until: float = 0.0
-    rest: float = 0.0
-    for_good: bool = False
-    ready: bool = False
-
-    def give_rest(self) -> None:
-        self.ready = False
-        self.rest = min(2 * self.rest, LONGEST_REST_SECS) if self.rest else REST_SECS
-        self.rests_until = time.monotonic() + self.rest
 
 
 class Relay(BasePipeline):
@@ -92,7 +53,7 @@ class Relay(BasePipeline):
         self.members = list(members)
         self.at_work = self.members[0]
         self.changed: list[Callable[[Member], Coroutine[Any, Any, None]]] = []
-        self._providers: WeakKeyDictionary[FrameProcessor, Provider] = WeakKeyDictionary()
+        self._whose: WeakKeyDictionary[FrameProcessor, Member] = WeakKeyDictionary()
         self._start: StartFrame | None = None
         self._started = False
         self._over = False
@@ -114,9 +75,9 @@ class Relay(BasePipeline):
         """Those that exist, by the name that Pipecat's switchers have for it."""
         return self.processors
 
-    def provider_of(self, service: FrameProcessor | None) -> Provider | None:
-        """Whose service it is, also of one that was left; None when it is none of these."""
-        return self._providers.get(service) if service is not None else None
+    def member_of(self, service: FrameProcessor | None) -> Member | None:
+        """Which of the members' it is, also of one that was left; None when it is none of these."""
+        return self._whose.get(service) if service is not None else None
 
     # Pipecat's side
 
@@ -130,7 +91,7 @@ class Relay(BasePipeline):
     async def setup(self, setup: FrameProcessorSetup) -> None:
         await super().setup(setup)
         self._setup_finished()
-        await self._setup_processors(_all_of(self.at_work), setup)
+        await self._setup_processors(self.at_work.parts, setup)
 
     async def cleanup(self) -> None:
         self._over = True
@@ -139,7 +100,7 @@ class Relay(BasePipeline):
             await self.cancel_task(self._returning)
         for task in list(self._leaving):
             await self.cancel_task(task)
-        await self._cleanup_processors([one for member in self.members for one in _all_of(member)])
+        await self._cleanup_processors([one for member in self.members for one in member.parts])
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -150,8 +111,8 @@ class Relay(BasePipeline):
         if isinstance(frame, EndFrame | CancelFrame):
             self._over = True
             for member in self.members:
-                if member.source and member is not self.at_work:
-                    await member.source.queue_frame(frame, direction)
+                if member is not self.at_work:
+                    await member.queue_frame(frame, direction)
         await (self.take(frame) if direction is DOWN else self.take_back(frame))
 
     # What a part does otherwise
@@ -176,6 +137,10 @@ class Relay(BasePipeline):
         """Whether the service at work cannot go on after this error."""
         return True
 
+    def is_over(self, member: Member) -> bool:
+        """Whether there is no sense in another try in this call, when `member` has failed and nobody is left."""
+        return all(one.for_good for one in self.members)
+
     async def hand_over(self, before: Member, *, failed: bool) -> None:
         """The service at work is another one now: give it what the one before left undone."""
 
@@ -184,7 +149,7 @@ class Relay(BasePipeline):
         await self._wake(member)
         if service := member.service:
             await asyncio.sleep(_SETTLES_SECS)
-            return member.service is service and service.is_usable and member.rests_until <= time.monotonic()
+            return member.service is service and service.is_usable and not member.rests
         return False
 
     # Going over
@@ -192,9 +157,7 @@ class Relay(BasePipeline):
     @property
     def successor(self) -> Member | None:
         """Who would take over now."""
-        now = time.monotonic()
-        free = (one for one in self.members if one is not self.at_work and not one.for_good)
-        return next((one for one in free if one.rests_until <= now), None)
+        return next((one for one in self.members if one is not self.at_work and not one.rests), None)
 
     async def fail(self, member: Member, error: ErrorFrame) -> None:
         """`member` cannot go on. If it is at work, the next one takes over; without a next one the error is told."""
@@ -204,19 +167,28 @@ class Relay(BasePipeline):
             if self._over or (then := self.successor) is None:
                 await self._fail_all(member, error)
                 return
-            member.give_rest()
-            member.for_good = _is_permanent(error)
+            member.failed(error)
             logger.warning(f"{member.who} fails: {error.error}. {then.who} takes over.")
             await self._go_over(then, error)
         self._watch_return()
 
     async def back(self) -> None:
         """A moment in which nothing is under way: go back to an earlier service that works again."""
-        if then := next((one for one in self.members[: self.members.index(self.at_work)] if one.ready), None):
-            async with self._switching:
-                then.ready = False
+        if self._earlier_ready is None:
+            return
+        async with self._switching:
+            if then := self._earlier_ready:
                 logger.info(f"{then.who} is at work again.")
                 await self._go_over(then, None)
+
+    @property
+    def _earlier(self) -> Sequence[Member]:
+        """Those before the one at work."""
+        return self.members[: self.members.index(self.at_work)]
+
+    @property
+    def _earlier_ready(self) -> Member | None:
+        return next((one for one in self._earlier if one.ready), None)
 
     def worked(self) -> None:
         """The service at work did what it is for."""
@@ -224,9 +196,7 @@ class Relay(BasePipeline):
 
     async def send(self, frame: Frame, direction: FrameDirection = DOWN) -> None:
         """To the service at work."""
-        door = self.at_work.source if direction is DOWN else self.at_work.sink
-        if door:
-            await door.queue_frame(frame, direction)
+        await self.at_work.queue_frame(frame, direction)
 
     async def _go_over(self, then: Member, error: ErrorFrame | None) -> None:
         """Frames that come meanwhile wait."""
@@ -240,6 +210,7 @@ class Relay(BasePipeline):
 
     async def _change_to(self, then: Member, error: ErrorFrame | None) -> None:
         before, self.at_work = self.at_work, then
+        then.ready = False
         told = TookOverFrame(error=error.error if error else f"{then.who} works again", who=then.who, failure=error)
         told.whose, told.processor, told.category = before.provider, self, ErrorCategory.APPLICATION
         if then.service is None:
@@ -254,35 +225,29 @@ class Relay(BasePipeline):
             self._leave(before)
 
     async def _fail_all(self, member: Member, error: ErrorFrame) -> None:
-        """Nobody is left. All but those that are refused for good begin anew with the next turn."""
-        member.for_good = _is_permanent(error)
+        """Nobody is left. If that is not the end, all but those that are refused for good begin anew with the next turn."""
+        member.for_good = is_permanent(error)
         for one in self.members:
             one.rests_until = 0.0
             one.ready = one.service is not None and not one.for_good and one is not member and self.keeps_services
-        if all(one.for_good for one in self.members):
+        if self.is_over(member):
             await self.set_usable(False)
         await self._call_event_handler("on_error", error)
         await self.push_frame(error, UP)
 
     def _make(self, member: Member) -> None:
-        member.service = member.build()
-        member.source = PipelineSource(partial(self._comes_up, member))
-        member.sink = PipelineSink(partial(self._comes_down, member))
-        member.source.link(member.service)
-        member.service.link(member.sink)
-        self._providers[member.service] = member.provider
+        self._whose[member.make(self._came_up, self._came_down)] = member
 
     async def _wake(self, member: Member) -> None:
         """Make a service and start it. Its frames wait until it is set up."""
         self._make(member)
-        for processor in _all_of(member):
+        for processor in member.parts:
             self._create_setup_task(processor, self.processor_setup)
-        if self._start and member.source:
-            await member.source.queue_frame(self._start, DOWN)
+        if self._start:
+            await member.queue_frame(self._start, DOWN)
 
     def _leave(self, member: Member) -> None:
-        parts = _all_of(member)
-        service, member.service, member.source, member.sink = member.service, None, None, None
+        service, parts = member.take_apart()
 
         async def go() -> None:
             async with self._switching:
@@ -305,10 +270,10 @@ class Relay(BasePipeline):
     async def _return(self) -> None:
         """Try the earlier services again when they have rested, until the first one is at work."""
         while self.at_work is not self.members[0]:
-            earlier = [one for one in self.members[: self.members.index(self.at_work)] if not one.for_good]
+            earlier = [one for one in self._earlier if not one.for_good]
             if not earlier:
                 return
-            due = next((one for one in earlier if not one.ready and one.rests_until <= time.monotonic()), None)
+            due = next((one for one in earlier if not (one.ready or one.rests)), None)
             if due and await self.wakes(due):
                 due.ready = True
             elif due and due is not self.at_work:
@@ -319,7 +284,7 @@ class Relay(BasePipeline):
 
     # What comes out of the services
 
-    async def _comes_down(self, member: Member, frame: Frame, _: FrameDirection) -> None:
+    async def _came_down(self, member: Member, frame: Frame) -> None:
         if isinstance(frame, StartFrame):
             if not self._started:
                 self._started = True
@@ -329,7 +294,7 @@ class Relay(BasePipeline):
         elif self.passes(frame):
             await self.push_frame(frame)
 
-    async def _comes_up(self, member: Member, frame: Frame, _: FrameDirection) -> None:
+    async def _came_up(self, member: Member, frame: Frame) -> None:
         if isinstance(frame, ErrorFrame) and frame.processor is member.service:
             await self._erred(member, frame)
         elif member is self.at_work or self.passes(frame):
@@ -348,11 +313,3 @@ class Relay(BasePipeline):
             await self.fail(member, error)
         else:
             await self.push_frame(error, UP)
-
-
-def _all_of(member: Member) -> list[FrameProcessor]:
-    return [one for one in (member.source, member.service, member.sink) if one]
-
-
-def _is_permanent(error: ErrorFrame) -> bool:
-    return error.category is not None and error.category.is_permanent

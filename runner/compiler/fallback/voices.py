@@ -32,7 +32,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.utils.errors import ErrorCategory
 
-from runner.compiler.fallback.relay import Member, Relay
+from runner.compiler.fallback.member import Member
+from runner.compiler.fallback.relay import Relay
 from runner.compiler.sentences import Sentences, sentence
 
 SILENT_SECS = 2.0

@@ -1,72 +1,42 @@
 """Pipecat's ear by AssemblyAI, with every setting changeable while the caller speaks.
 
-Comes in: frames of a call, and settings by `STTUpdateSettingsFrame`. Goes out: Pipecat's frames of what was heard. The sessions
-themselves are `sessions`' affair.
+Comes in: frames of a call, and settings by `STTUpdateSettingsFrame`. Goes out: the caller's sound to the sessions, of which
+`sessions` decides which one hears. What they are asked for is in `addresses`, what they hear in `words`, what people are told
+of them in `report`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
-from loguru import logger
-from pipecat import version as pipecat_version
 from pipecat.frames.frames import (
-    ErrorFrame,
     Frame,
     InputAudioRawFrame,
-    ProposedUserStoppedSpeakingFrame,
     StartFrame,
-    TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.services.assemblyai.models import SpeechStartedMessage, TurnMessage
-from pipecat.services.assemblyai.stt import (
-    AssemblyAISTTService,
-    _prepare_language_codes,  # pyright: ignore[reportPrivateUsage]
-    is_u3_pro_model,
-    map_language_from_assemblyai,
-)
+from pipecat.services.assemblyai.stt import AssemblyAISTTService
 from pipecat.services.stt_service import STTService, WebsocketSTTService
-from pipecat.transcriptions.language import Language
-from pipecat.utils.errors import ErrorCategory
-from pipecat.utils.time import time_now_iso8601
 from pipecat.utils.types import NOT_GIVEN, is_given
-from websockets.asyncio.client import ClientConnection
 
 from runner.catalog import MAX_SILENCE_MS
+from runner.compiler.services.assemblyai.addresses import MakesAddresses
 from runner.compiler.services.assemblyai.differences import Address
-from runner.compiler.services.assemblyai.refusals import RefusedError
-from runner.compiler.services.assemblyai.session import PIECE_SECS, Message, Session
+from runner.compiler.services.assemblyai.report import Report
+from runner.compiler.services.assemblyai.sending import PIECE_SECS
+from runner.compiler.services.assemblyai.session import Session
 from runner.compiler.services.assemblyai.sessions import Sessions
-from runner.compiler.services.assemblyai.settings import (
-    ARGUMENTS,
-    BY_ITSELF,
-    NAMES,
-    OURS,
-    PARAMETERS,
-    EarSettings,
-    beyond,
-    in_address,
-)
-from runner.compiler.services.assemblyai.speakers import TellsSpeakers
-from runner.compiler.services.refused import RefusedChangeFrame, RefusedSessionFrame
+from runner.compiler.services.assemblyai.settings import ARGUMENTS, BY_ITSELF, OURS, PARAMETERS, EarSettings, beyond
+from runner.compiler.services.assemblyai.words import TellsWords
 
 VENDOR = "wss://streaming.assemblyai.com/v3/ws"
 
-_READ = {"Begin", "Turn", "SpeechStarted", "Termination"}
-"""The messages that Pipecat 1.14 reads; of any other it makes an error frame."""
 
-_TAIL_SECS = 0.15
-"""Loud sound shorter than this makes no words."""
-
-
-class AssemblyAIEars(TellsSpeakers):
+class AssemblyAIEars(MakesAddresses, TellsWords):
     """Pipecat's service on sessions of our own.
 
     Pipecat 1.14 closes and reopens the session inside the path of the frames for every setting but two, and loses what the
@@ -86,7 +56,6 @@ class AssemblyAIEars(TellsSpeakers):
 
     holds_endpoint = False
 
-    Settings = EarSettings
     _settings: EarSettings  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, *, api_key: str, endpoint: str = VENDOR, should_interrupt: bool, settings: EarSettings) -> None:
@@ -103,13 +72,12 @@ class AssemblyAIEars(TellsSpeakers):
                 setattr(self._settings, name, BY_ITSELF.get(name))
         self._keep_sound: Any = self._settings.keep_sound
         self._reconnect_backoff_min_wait: Any = self._settings.reconnect_backoff_min_wait
+        self.report = Report(self, lambda: self._reconnect_on_error)
         self._sessions = Sessions(self)
         self._in_rate = 0
         self._pipeline_rate = 0
         self._vad_speaking = False
-        self._turn_proposed = False
         self._last_reply: str | None = None
-        self._early_errors: list[ErrorFrame] = []
         self._has_started = False
 
     # Settings
@@ -119,7 +87,7 @@ class AssemblyAIEars(TellsSpeakers):
         fitting: dict[str, Any] = {}
         for name, value in delta.given_fields().items():
             if words := beyond(name, value):
-                await self.refused_change({name}, words)
+                await self.report.refused_change({name}, words)
                 fitting[name] = NOT_GIVEN
             elif value is None:
                 fitting[name] = self._last_reply if name == "agent_context" else BY_ITSELF.get(name)
@@ -139,23 +107,6 @@ class AssemblyAIEars(TellsSpeakers):
         self._sessions.revive()
         return changed
 
-    def wanted(self) -> dict[str, str]:
-        """The parameters of a session as the settings are now, as they stand in an address."""
-        stored, self._settings = self._settings, self._agreeing()
-        try:
-            query = super()._build_ws_url().removeprefix(self._api_endpoint_base_url).lstrip("?")
-        finally:
-            self._settings = stored  # pyright: ignore[reportIncompatibleVariableOverride]
-        found = dict(parse_qsl(query, keep_blank_values=True))
-        if not is_u3_pro_model(stored.model):
-            found.pop("prompt", None)
-        if stored.previous_context_n_turns == 0:
-            found.pop("agent_context", None)  # said before context was switched off
-        for name in PARAMETERS:
-            if (value := getattr(stored, name)) is not None:
-                found[name] = in_address(value)
-        return found
-
     def assume_rate(self, rate: int) -> None:
         """The rate of the caller's sound, Hz, where no pipeline says it."""
         self._pipeline_rate = self._in_rate = rate
@@ -164,48 +115,6 @@ class AssemblyAIEars(TellsSpeakers):
     def difference(self, has: Address) -> tuple[dict[str, Any], bool]:
         """What would be said to a session that runs with `has`, and whether it takes another session beside that."""
         return self._sessions.difference(has)
-
-    def typed(self, name: str) -> object:
-        """The value of a live field as an update says it."""
-        value = getattr(self._agreeing(), name)
-        if name == "language_codes":
-            return _prepare_language_codes(value)
-        return self._clip_agent_context(value) if name == "agent_context" else value
-
-    def _agreeing(self) -> EarSettings:
-        """The settings with the silences that go with the turn detection, as Pipecat 1.14 makes them agree when it is
-        constructed, and only then."""
-        if not self._vad_force_turn_endpoint:
-            return self._settings
-        agreed = replace(self._settings)
-        if is_u3_pro_model(agreed.model):
-            shortest = 100 if agreed.min_turn_silence is None else agreed.min_turn_silence
-            agreed.min_turn_silence = agreed.max_turn_silence = shortest
-        else:
-            if agreed.end_of_turn_confidence_threshold is None:
-                agreed.end_of_turn_confidence_threshold = 1.0
-            if agreed.min_turn_silence is None:
-                agreed.min_turn_silence = 160
-        return agreed
-
-    def _build_ws_url(self) -> str:
-        return self.url_of(self.wanted())
-
-    def url_of(self, address: Address) -> str:
-        """A whole address; an endpoint may have parameters of its own."""
-        base = self._api_endpoint_base_url
-        return f"{base}{'&' if '?' in base else '?'}{urlencode(address)}"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Of the handshake, as Pipecat 1.14 sends them."""
-        return {
-            "Authorization": self._api_key,
-            "User-Agent": f"AssemblyAI/1.0 (integration=Pipecat/{pipecat_version()})",
-        }
-
-    async def connect(self, address: Address) -> ClientConnection:
-        return await self._websocket_connect(self.url_of(address), additional_headers=self.headers)
 
     async def _send_update_configuration(self, **_: Any) -> None:
         """Pipecat 1.14 calls this for the agent's own words, which stand in the settings already."""
@@ -220,8 +129,7 @@ class AssemblyAIEars(TellsSpeakers):
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
         self._has_started = True
-        for error in self._early_errors:
-            await self.push_error_frame(error)
+        await self.report.call_begins()
 
     async def _connect(self) -> None:
         """Begin to open the first session. Pipecat 1.14 would let the call's start wait for it."""
@@ -235,7 +143,7 @@ class AssemblyAIEars(TellsSpeakers):
     async def _disconnect(self) -> None:
         """Leave without waiting: the sessions are closed in the background (Pipecat 1.14 waits up to five seconds)."""
         await WebsocketSTTService._disconnect(self)
-        was_connected, self._connected = self._connected, False
+        was_connected = self.hears
         self._sessions.stop()
         self._websocket = None
         if was_connected:
@@ -310,11 +218,6 @@ class AssemblyAIEars(TellsSpeakers):
         """Whether a session hears the caller."""
         return self._sessions.current is not None
 
-    def take_unheard(self) -> tuple[bytes, int]:
-        """What the caller said that was not finished when this ear was given up: sound, 16 bits mono, and its rate, Hz. For an
-        ear that takes over; this one forgets it."""
-        return self._sessions.take_unheard(), self._in_rate
-
     async def set_usable(self, is_usable: bool) -> None:
         """An ear that is given work again tries to have a session again."""
         await super().set_usable(is_usable)
@@ -323,7 +226,6 @@ class AssemblyAIEars(TellsSpeakers):
 
     async def went_over(self, old: Session | None, new: Session) -> None:
         self._websocket = new.socket
-        self._connected = True
         if old is None:
             await self._call_event_handler("on_connected")
         if self._turn_proposed:
@@ -331,105 +233,6 @@ class AssemblyAIEars(TellsSpeakers):
 
     async def last_revisions(self) -> None:
         await self.wait_for_revisions(self._sessions.leaving)
-
-    async def take(self, session: Session, message: Message) -> None:
-        """One message of a session, in the order in which the caller spoke."""
-        self.telling = session
-        if session is self._sessions.current:
-            await self._handle_message(message)
-        elif message.get("type") == "Turn" and message.get("end_of_turn"):
-            await self._last_words(TurnMessage.model_validate(message))
-        elif message.get("type") == "Turn":
-            await self._handle_message(message)
-
-    async def refused_change(self, names: set[str], words: str) -> None:
-        settings = tuple(sorted(NAMES.get(name, name) for name in names))
-        await self._tell(RefusedChangeFrame(error=words, category=ErrorCategory.UNKNOWN, settings=settings))
-
-    async def cannot_open(self, refusal: RefusedError, *, last: bool) -> None:
-        """There is no session, and a try failed. last: no other is made."""
-        await self._tell(self._frame(refusal, last), permanent=last)
-
-    async def broke(self, refusal: RefusedError, *, last: bool) -> None:
-        """A session ended by itself. last: no other is opened."""
-        self._connected = False
-        await self._tell(self._frame(refusal, last), permanent=last)
-
-    def _frame(self, refusal: RefusedError, last: bool) -> ErrorFrame:
-        words = refusal.words
-        if last and refusal.again and not self.reconnects:
-            words = f"{words}, and stt.reconnect_on_error is off"
-        settings = tuple(sorted(NAMES[name] for name in refusal.names & NAMES.keys()))
-        if refusal.category is ErrorCategory.INVALID_REQUEST and refusal.status:
-            settings = ("endpoint",)
-        return RefusedSessionFrame(error=words, category=refusal.category, settings=settings, again=not last)
-
-    async def _tell(self, frame: ErrorFrame, *, permanent: bool = False) -> None:
-        """Errors before the call has begun wait for its beginning: Pipecat 1.14 drops them."""
-        if not self._has_started and self._setup:
-            frame.processor = self
-            self._early_errors.append(frame)
-            if permanent:
-                await self.set_usable(False)
-                await self._call_event_handler("on_error", frame)
-            return
-        await self.push_error_frame(frame, force_treat_as_permanent=permanent)
-
-    # Words
-
-    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
-        """Words stay: a turn that begins with words that are growing interrupts, and Pipecat 1.14 would drop their end with
-        all that waits in its queues."""
-        if isinstance(frame, TranscriptionFrame):
-            frame.interruptible = False
-        await super().push_frame(frame, direction)
-
-    async def _handle_message(self, message: Message) -> None:
-        match message.get("type"):
-            case kind if kind in _READ:
-                await super()._handle_message(message)
-            case "Warning":
-                logger.warning(f"AssemblyAI warns ({message.get('warning_code')}): {message.get('warning')}")
-            case kind:
-                logger.debug(f"AssemblyAI also says: {kind}")
-
-    async def _handle_speech_started(self, message: SpeechStartedMessage) -> None:
-        """A turn that goes on in another session begins once."""
-        if not self._turn_proposed:
-            await super()._handle_speech_started(message)
-            self._turn_proposed = not self._vad_force_turn_endpoint
-
-    async def _handle_transcription(self, message: TurnMessage) -> None:
-        await super()._handle_transcription(message)
-        if message.transcript and message.end_of_turn:
-            self._turn_proposed = False
-
-    async def _last_words(self, message: TurnMessage) -> None:
-        """What a session that was left still heard: text, and no end of the caller's turn. It is final when the caller has
-        stopped and the session after it has heard nothing worth a word."""
-        if not message.transcript or (self._settings.format_turns and not message.turn_is_formatted):
-            return
-        new = self._sessions.current
-        if self._vad_force_turn_endpoint and (new is None or new.voiced_secs < _TAIL_SECS):
-            self.confirm_finalize()
-        text, speaker = message.transcript, message.speaker or self._user_id
-        sure = message.language_code and (message.language_confidence or 0) >= 0.7
-        language = map_language_from_assemblyai(message.language_code or "en") if sure else Language.EN
-        await self.emit_stt_usage_metrics()
-        await self.push_frame(TranscriptionFrame(text, speaker, time_now_iso8601(), language, message))
-
-    async def _end_turn_in_silence(self, session: Session) -> None:
-        """In AssemblyAI's own turn detection a turn that went over to another session ends there; where that one hears
-        nothing any more, nobody would end it."""
-        longest = self._settings.max_turn_silence
-        silence = longest / 1000 if isinstance(longest, int) else 1.0
-        sessions = self._sessions
-        while self._turn_proposed and session is sessions.current and not session.spoke:
-            if sessions.sound.silent_secs >= silence and not sessions.words_are_due(session):
-                self._turn_proposed = self._user_speaking = False
-                await self.broadcast_frame(ProposedUserStoppedSpeakingFrame)
-                return
-            await asyncio.sleep(0.05)
 
     # Pipecat's own ways to a session, which nothing takes here
 

@@ -14,12 +14,14 @@ from typing import Protocol
 from websockets.asyncio.client import ClientConnection
 
 from runner.compiler.services.assemblyai.differences import Address
-from runner.compiler.services.assemblyai.refusals import RefusedError
+from runner.compiler.services.assemblyai.report import Report
 from runner.compiler.services.assemblyai.session import Message, Session
 
 
 class Owner(Protocol):
     """What the sessions need to know of the ear they belong to."""
+
+    report: Report
 
     @property
     def speaking(self) -> bool: ...
@@ -36,10 +38,7 @@ class Owner(Protocol):
     async def connect(self, address: Address) -> ClientConnection: ...
     async def take(self, session: Session, message: Message) -> None: ...
     async def went_over(self, old: Session | None, new: Session) -> None: ...
-    async def refused_change(self, names: set[str], words: str) -> None: ...
-    async def cannot_open(self, refusal: RefusedError, *, last: bool) -> None: ...
     def revised(self, session: Session, message: Message) -> None: ...
-    async def broke(self, refusal: RefusedError, *, last: bool) -> None: ...
 
 
 class Listening:

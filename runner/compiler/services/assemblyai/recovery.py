@@ -2,7 +2,7 @@
 where no session is to be had people are told.
 
 Comes in: sessions that ended, and what the caller's voice does. Goes out: another session that hears what the one before did not
-finish; or that there is none (`Owner.cannot_open`, `Owner.broke`), within ten seconds.
+finish; or that there is none (`Report.no_session`), within ten seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from runner.compiler.services.assemblyai.differences import Address, fixed, live
 from runner.compiler.services.assemblyai.listening import Listening, Owner
 from runner.compiler.services.assemblyai.outage import TELL_SECS, Outage
 from runner.compiler.services.assemblyai.refusals import TOO_FAST, RefusedError, closed, refusal
-from runner.compiler.services.assemblyai.session import BEGIN_SECS, PIECE_SECS, Session, open_session
+from runner.compiler.services.assemblyai.sending import PIECE_SECS
+from runner.compiler.services.assemblyai.session import BEGIN_SECS, Session, open_session
 from runner.compiler.services.assemblyai.silence import Silence
 
 VERDICT_SECS = 1.5
@@ -63,7 +64,7 @@ class Recovery:
         self._outage = Outage()
         self._silence = Silence()
         self._too_fast = False
-        self._force_on_return = False
+        self._over_on_return: float | None = None
         self._open = False
         self._looked_at = time.monotonic()
 
@@ -83,12 +84,6 @@ class Recovery:
         if len(self._waiting) > max(most, self._piece_bytes):
             del self._waiting[: len(self._waiting) - max(most, self._piece_bytes)]
 
-    def take_unheard(self) -> bytes:
-        """What the caller said that no session has finished, for another ear that takes over. This one forgets it."""
-        sound = bytes(self._waiting)
-        self._waiting.clear()
-        return sound
-
     def voice_began(self) -> None:
         """The local voice detection hears the caller."""
         self._silence.voice_began()
@@ -98,7 +93,10 @@ class Recovery:
         self._voice_is_over(self._owner.longest_silence)
 
     def _voice_is_over(self, wait: float) -> None:
-        owed = self.current.owed_secs if self.current else 0.0
+        """wait: as `Silence` has it. What nobody hears now is owed by the session that hears it later."""
+        if not self.current:
+            self._over_on_return = wait
+        owed = self.current.memory.loud_secs if self.current else 0.0
         self._silence.voice_ended(wait, due=owed >= _OWED_SECS)
 
     # When a session breaks
@@ -111,9 +109,9 @@ class Recovery:
         why = refusal(*session.error) if session.error else None
         last = not self._owner.reconnects or not (why is None or why.again)
         if blamed and session.error:
-            await self._owner.refused_change(blamed, session.error[1])
+            await self._owner.report.refused_change(blamed, session.error[1])
         elif why or last:
-            await self._owner.broke(why or refusal(1006, closed(session.socket.close_code, "")), last=last)
+            await self._owner.report.no_session(why or refusal(1006, closed(session.socket.close_code, "")), last=last)
             self._outage.told = True
         else:
             code, reason = session.socket.close_code, session.socket.close_reason or ""
@@ -130,7 +128,8 @@ class Recovery:
     def _keep_unheard(self, session: Session) -> None:
         self._waiting[:0] = session.unheard(speaking=self._owner.speaking)
         self._forget_old()
-        self._force_on_return |= session.forced and not self._owner.speaking
+        if session.forced and not self._owner.speaking:
+            self._over_on_return = 0.0
 
     def _is_stable(self, session: Session) -> None:
         if session is self.current and session.is_open:
@@ -203,14 +202,14 @@ class Recovery:
                     if not refused.again and self._accepted and fixed(wanted) != fixed(self._accepted):
                         self._refused_opening = fixed(self._owner.wanted())
                         names = names_of(fixed(wanted), fixed(self._accepted))
-                        await self._owner.refused_change(names, refused.words)
+                        await self._owner.report.refused_change(names, refused.words)
                         outage.tries = 0
                         continue
                     again = refused.again and self._owner.reconnects
                     last = not again or outage.is_over_after(outage.pause(*self._owner.backoff))
                     if last or not outage.told:
                         outage.told = True
-                        await self._owner.cannot_open(refused, last=last)
+                        await self._owner.report.no_session(refused, last=last)
                     else:
                         logger.warning(f"AssemblyAI, try {outage.tries}: {refused.words}")
                     if last:
@@ -227,7 +226,7 @@ class Recovery:
         if self._outage.goes_on and not self.current and not self._outage.told:
             self._outage.told = True
             why = RefusedError("no session has begun yet", ErrorCategory.CONNECTIVITY, again=True)
-            await self._owner.cannot_open(why, last=False)
+            await self._owner.report.no_session(why, last=False)
 
     # When a session says nothing
 
@@ -247,17 +246,23 @@ class Recovery:
 
     async def _leave_if_stuck(self, session: Session) -> None:
         """Ask a silent session for its goodbye, and open another one meanwhile. If it answers, it has heard everything and there
-        were no words; if not, the other one hears it all again, and nothing that this one may still say counts."""
+        were no words; if not, the other one hears it all again, and nothing that this one may still say counts.
+
+        The second in a row is told of before it has answered: an ear that can take over need not wait."""
         self.current = None
         if self._coming:
             farewell(self._coming)
             self._coming = None
         self._outage.begins()
         finished = session.finished_turns
+        silent = RefusedError("it sent nothing although the caller spoke", ErrorCategory.SERVER, again=True)
+        is_told = self._silence.stuck == 1
         opening = asyncio.create_task(self._open_once(self._openable(), self._outage.try_secs))
         try:
             session.expect_words()
             session.finish()
+            if is_told:
+                await self._owner.report.no_session(silent, last=False)
             for _ in range(round(VERDICT_SECS / _LOOK_SECS)):  # a machine that stands still counts as one look
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECS):
@@ -270,8 +275,8 @@ class Recovery:
                 self._keep_unheard(session)
                 self._silence.stuck += 1
                 last = self._silence.stuck >= STUCK or not self._owner.reconnects
-                words = "it sent nothing although the caller spoke"
-                await self._owner.broke(RefusedError(words, ErrorCategory.SERVER, again=True), last=last)
+                if last or not is_told:
+                    await self._owner.report.no_session(silent, last=last)
                 self._outage.told = True
                 if last:
                     return

@@ -1,10 +1,9 @@
 """One session at AssemblyAI: opened, spoken to and left, without ever making the caller's sound wait.
 
 Comes in: an address, pieces of the caller's sound, messages to send. Goes out: the vendor's messages through a callback, in
-order. What is sent goes through a queue with a task of its own, so that nobody waits for the network; what the vendor has not
-yet answered with a finished turn is remembered, so that another session can hear it when this one breaks.
+order. How they are sent is in `sending`; what another session has to hear when this one breaks, in `remembered`.
 
-Sources: AssemblyAI, streaming API (Begin and its `expires_at`, errors after the upgrade, frames of 50 to 1000 ms).
+Sources: AssemblyAI, streaming API (Begin and its `expires_at`, errors after the upgrade).
 """
 
 from __future__ import annotations
@@ -12,12 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from pipecat.audio.resamplers.soxr_stream_resampler import SOXRStreamAudioResampler
 from pipecat.services.assemblyai.models import BeginMessage, SpeechStartedMessage, TurnMessage
 from pipecat.utils.errors import ErrorCategory
 from websockets.asyncio.client import ClientConnection
@@ -25,15 +22,14 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.protocol import State
 
 from runner.compiler.services.assemblyai.refusals import UNREADABLE, RefusedError, closed, no_connection, refusal
+from runner.compiler.services.assemblyai.remembered import Remembered
+from runner.compiler.services.assemblyai.sending import PIECE_SECS, Sending
 
 Message = dict[str, Any]
 Heard = Callable[["Session", Message | None], None]
 """Told every message of a session, and None when its connection is over."""
 
 Connect = Callable[[], Awaitable[ClientConnection]]
-
-PIECE_SECS = 0.05
-"""How much sound goes into one frame: the vendor's shortest, and Pipecat 1.14's size."""
 
 BEGIN_SECS = 10.0
 """How long a new session may take to begin. The vendor: about 1.2 s."""
@@ -47,9 +43,6 @@ WORDS_SECS = 1.5
 QUIET_SECS_AGAIN = 1.0
 """How much sound another session hears again when no voice was in it: a word may just have begun."""
 
-GENTLE = 4.0
-"""How many times faster than it is spoken sound is sent to a vendor that was sent it too fast."""
-
 _READ_AS: Mapping[object, type[BeginMessage] | type[TurnMessage] | type[SpeechStartedMessage]] = {
     "Begin": BeginMessage,
     "Turn": TurnMessage,
@@ -61,18 +54,18 @@ class Session:
     """One connection.
 
     has:      the parameters it runs with now, as they stand in an address; live updates included.
-    rate:     of the sound the vendor gets, Hz.
     spoke:    it has heard speech.
     held:     its messages that wait for the last words of the session before it.
     voiced_secs: how much loud sound it got.
     left:     it was told to finish; nothing more is said to it.
     told:     the last live update, what stood there before it, and when it was sent (`time.monotonic()`).
     error:    why it ended, code and text: the vendor's `Error`, or what stands for a message that nobody can read.
-    keep_secs: how much of an unfinished turn is remembered, seconds.
-    gentle:   sound that waited is sent slowly.
+    memory:   the sound that it has not answered with a finished turn.
     forced:   the end of the caller's turn was asked for and has not come.
     terminated: it said goodbye, so it had heard everything that it was sent.
     expires_at: seconds since 1970, from `Begin`; 0 before.
+
+    rate, gentle: as `Sending` has them. keep_secs: as `Remembered` has it.
     """
 
     def __init__(
@@ -87,15 +80,13 @@ class Session:
     ) -> None:
         self.socket = socket
         self.has = dict(has)
-        self.rate = rate
         self.spoke = False
         self.held: list[Message | None] = []
         self.voiced_secs = 0.0
         self.left = False
         self.told: tuple[Message, dict[str, str | None], float] = ({}, {}, 0.0)
         self.error: tuple[object, str] | None = None
-        self.keep_secs = keep_secs
-        self.gentle = gentle
+        self.memory = Remembered(keep_secs)
         self.forced = False
         self.terminated = False
         self.began_at = time.time()
@@ -103,21 +94,12 @@ class Session:
         self.over = asyncio.Event()
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._heard = heard
-        self._out: asyncio.Queue[bytes | str | None] = asyncio.Queue()
+        self._sending = Sending(socket, rate, gentle=gentle)
         self._turn_open = False
         self._may_speak_until = 0.0
-        self._unanswered = bytearray()
-        self._loud = bytearray()
-        self._piece_size = 0
-        self._next_at = 0.0
-        self._unanswered_from = 0.0
         self._finished: set[tuple[object, ...]] = set()
         self._finished_orders: set[object] = set()
-        self._sent_secs = 0.0
-        self._going: bytes | str | None = None
-        self._resampler = SOXRStreamAudioResampler(clear_after_secs=None)
-        self._rest = bytearray()
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._sending.run())]
 
     @property
     def is_open(self) -> bool:
@@ -134,27 +116,13 @@ class Session:
 
     def hear(self, piece: bytes, *, loud: bool) -> None:
         """One piece of the caller's sound, 16 bits mono at the rate of the call."""
-        self._unanswered += piece
-        self._loud.append(loud)
-        self._sent_secs += PIECE_SECS
-        self._piece_size = len(piece)
-        if self._sent_secs - self._unanswered_from > self.keep_secs + 5:
-            self._forget_until(self._sent_secs - self.keep_secs)
+        self.memory.add(piece, loud=loud)
         if loud:
             self.voiced_secs += PIECE_SECS
-        self._out.put_nowait(piece)
-
-    def _forget_until(self, secs: float) -> None:
-        """What is remembered from before `secs` of the session's sound. To the sample: a word is neither cut nor heard twice."""
-        old = round((secs - self._unanswered_from) / PIECE_SECS * self._piece_size / 2) * 2
-        if old > 0:
-            del self._unanswered[:old]
-            self._unanswered_from = secs
-            left = math.ceil(len(self._unanswered) / self._piece_size)
-            del self._loud[: len(self._loud) - left]
+        self._sending.sound(piece)
 
     def say(self, message: Message) -> None:
-        self._out.put_nowait(json.dumps(message))
+        self._sending.message(message)
 
     def tell(self, fields: Message, as_in_address: Mapping[str, str]) -> None:
         """One live update. as_in_address: the same values as an address would have them."""
@@ -173,40 +141,26 @@ class Session:
         """How many ends of turns it has said."""
         return len(self._finished)
 
-    @property
-    def owed_secs(self) -> float:
-        """How much voice it has heard since the last finished turn."""
-        return sum(self._loud) * PIECE_SECS
-
     def unheard(self, *, speaking: bool) -> bytes:
         """What another session has to hear when this one breaks: all since the last finished turn, as much as is remembered.
         Where nobody spoke, the last moment and what never left.
 
         speaking: the caller speaks now.
         """
-        if speaking or self.turn_open or any(self._loud):
-            return bytes(self._unanswered)
-        last = max(len(self._unsent), round(QUIET_SECS_AGAIN / PIECE_SECS) * self._piece_size)
-        return bytes(self._unanswered[-last:]) if last else b""
-
-    @property
-    def _unsent(self) -> bytes:
-        """The sound that never left, after the connection broke."""
-        left = [self._going]
-        while not self._out.empty():
-            left.append(self._out.get_nowait())
-        return b"".join(piece for piece in left if isinstance(piece, bytes))
+        if speaking or self.turn_open or self.memory.loud_secs:
+            return self.memory.all()
+        return self.memory.last(QUIET_SECS_AGAIN, least=len(self._sending.take_unsent()))
 
     def _answered(self, until: float) -> None:
         """A turn is finished that ended `until` seconds after the session's first sound."""
         self._turn_open, self._may_speak_until, self.forced = False, 0.0, False
-        self._forget_until(min(until, self._sent_secs))
+        self.memory.forget_until(min(until, self.memory.sent_secs))
 
     def finish(self) -> None:
         """Tell the session to say its last words. They, and its goodbye, are told like everything it says."""
         if not self.left:
             self.left = True
-            self._out.put_nowait(None)
+            self._sending.end_of_sound()
             self.say({"type": "Terminate"})
 
     async def leave(self) -> None:
@@ -270,7 +224,7 @@ class Session:
                 return
             case "Turn" if self._is_end(message):
                 words: list[dict[str, Any]] = message.get("words") or [{}]
-                self._answered(float(words[-1].get("end") or 1000 * self._sent_secs) / 1000)
+                self._answered(float(words[-1].get("end") or 1000 * self.memory.sent_secs) / 1000)
             case "Turn" if message.get("transcript"):
                 self._turn_open = self.spoke = True
             case "Termination":
@@ -299,51 +253,6 @@ class Session:
     def _formats_again(self, message: Message) -> bool:
         """The universal-streaming family sends the end of a turn twice where it formats."""
         return self.has.get("format_turns") == "true" and not message.get("turn_is_formatted")
-
-    async def _write(self) -> None:
-        """Sends in the order of saying. A connection that breaks is seen by the reader."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                self._going = await self._out.get()
-                match self._going:
-                    case bytes() as piece:
-                        await self._send(piece)
-                        if self.gentle and not self._out.empty():
-                            await self._pace()
-                    case str() as message:
-                        await self.socket.send(message)
-                    case None:
-                        await self._send_rest()
-                self._going = None
-
-    async def _pace(self) -> None:
-        """By the clock: waits that become longer than they should, on a busy machine, are made up for."""
-        now = time.monotonic()
-        self._next_at = max(self._next_at, now - 1.0) + PIECE_SECS / GENTLE
-        if self._next_at > now:
-            await asyncio.sleep(self._next_at - now)
-
-    async def _send(self, piece: bytes) -> None:
-        rate = round(len(piece) / 2 / PIECE_SECS)
-        if rate == self.rate:
-            await self.socket.send(piece)
-            return
-        self._rest += await self._resampler.resample(piece, rate, self.rate)
-        size = self.piece_bytes
-        while len(self._rest) >= size:
-            await self.socket.send(bytes(self._rest[:size]))
-            del self._rest[:size]
-
-    async def _send_rest(self) -> None:
-        """What the resampler still holds, filled up with silence: the vendor refuses shorter frames."""
-        self._rest += await self._resampler.flush()
-        if self._rest:
-            await self.socket.send(bytes(self._rest.ljust(self.piece_bytes, b"\0")))
-            self._rest.clear()
-
-    @property
-    def piece_bytes(self) -> int:
-        return round(self.rate * PIECE_SECS) * 2
 
 
 async def open_session(

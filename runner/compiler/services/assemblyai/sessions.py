@@ -18,7 +18,8 @@ from runner.compiler.services.assemblyai.listening import Listening, Owner
 from runner.compiler.services.assemblyai.outage import STABLE_SECS
 from runner.compiler.services.assemblyai.recovery import Recovery, farewell
 from runner.compiler.services.assemblyai.refusals import RefusedError
-from runner.compiler.services.assemblyai.session import PIECE_SECS, Message, Session
+from runner.compiler.services.assemblyai.sending import PIECE_SECS
+from runner.compiler.services.assemblyai.session import Message, Session
 from runner.compiler.services.assemblyai.sound import Sound
 
 LIVE_SECS = 0.02
@@ -71,7 +72,7 @@ class Sessions(Recovery):
         """What the ear wants may differ from what it has."""
         if self._open:
             if self.current:
-                self.current.keep_secs = self._owner.keep_secs
+                self.current.memory.keep_secs = self._owner.keep_secs
             self._after("live", LIVE_SECS, self._tell_current)
             self._after("open", OPEN_SECS, self._open_if_needed)
 
@@ -79,9 +80,7 @@ class Sessions(Recovery):
         """The caller's turn is over: ask for its words now."""
         if self.current:
             self.current.force_end()
-            self._voice_is_over(0.0)
-        else:
-            self._force_on_return = True
+        self._voice_is_over(0.0)
 
     def revive(self) -> None:
         """Try again after the service was given up."""
@@ -149,7 +148,7 @@ class Sessions(Recovery):
                     if self.current and fixed(self._owner.wanted()) == fixed(wanted):
                         self._refused_opening = fixed(wanted)
                         names = names_of(fixed(wanted), fixed(self.current.has))
-                        await self._owner.refused_change(names, refusal.words)
+                        await self._owner.report.refused_change(names, refusal.words)
                         if self._renewing:
                             self._renewing = False
                             self._after("renew", min(30.0, (self.current.expires_at - time.time()) / 4), self._renew)
@@ -233,10 +232,13 @@ class Sessions(Recovery):
         self._spawn(self._owner.went_over(old, new))
         self._outage.has_session()
         self._silence.begins_anew(due=due)
-        if self._force_on_return and not self._owner.speaking:
+        wait, self._over_on_return = self._over_on_return, None
+        if wait is not None and not self._owner.speaking:
             self._pass_on()
-            self.force_end()
-        self._force_on_return = False
+            if wait:
+                self._voice_is_over(wait)
+            else:
+                self.force_end()
         self._renew_later(new)
         self._after("open", OPEN_SECS, self._open_if_needed)
         for name in ("late", "stable"):

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from runner.compiler.services.assemblyai.session import PIECE_SECS
+from runner.compiler.services.assemblyai.sending import PIECE_SECS
 
 NO_SOUND_SECS = 0.3
 """After so long without any sound nobody is speaking."""
