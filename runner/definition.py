@@ -260,6 +260,15 @@ class OnTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """Where something was written: a line, from 1, of a file; or `option`, what was given on the command line instead."""
+
+    file: Path
+    line: int
+    option: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentDefinition:
     """One good agent file.
 
@@ -297,6 +306,7 @@ class AgentDefinition:
     speakers: Speakers = Speakers()
     languages: Mapping[str, SpokenLanguage] = field(default_factory=dict[str, SpokenLanguage])
     sources: tuple[Path, ...] = ()
+    written: Mapping[str, Written] = field(default_factory=dict[str, Written], compare=False, repr=False)
 
     @property
     def first_stage(self) -> str | None:

@@ -32,12 +32,14 @@ from runner.compiler.authorship import Authorship, Made
 from runner.compiler.callers.answered import Callers
 from runner.compiler.callers.finished_turns import CallerTurns
 from runner.compiler.conversation import Conversation
+from runner.compiler.fallback.member import Member
 from runner.compiler.fallback.parts import all_of, at_work, build, is_first, told
-from runner.compiler.fallback.relay import Member, Relay
+from runner.compiler.fallback.relay import Relay
 from runner.compiler.observing import spare_observers
 from runner.compiler.services import Here
 from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.compiler.services.cartesia.ahead import CartesiaAhead
+from runner.compiler.services.kept_lines import KeptLines
 from runner.compiler.services.looking_ahead import Ahead, attach
 from runner.compiler.stages import StageFlow
 from runner.compiler.turns.taking import TurnTaking, idle_timeout
@@ -61,8 +63,8 @@ class Writer(Protocol):
 @dataclass(slots=True)
 class Compiled:
     """The parts of one call. `stt`, `tts` and `turns` are None when the call is typed. `providers`: whose services it was built
-    with, also after a save that names others. `reason`: why it ends, or will. `ending`: it was asked to end, and does when all
-    that was said before is out."""
+    with, also after a save that names others. `lines`: those that can be heard without the voice. `reason`: why it ends, or will.
+    `ending`: it was asked to end, and does when all that was said before is out."""
 
     worker: PipelineWorker
     context: LLMContext
@@ -79,6 +81,7 @@ class Compiled:
     caller: CallerTurns
     callers: Callers
     machine: AnsweringMachine | None
+    lines: KeptLines
     reason: str = "the caller hung up"
     ending: bool = False
 
@@ -113,8 +116,15 @@ class Compiled:
         """Whose service a processor is, if it is one of this part's."""
         service = {"stt": self.stt, "llm": self.llm, "tts": self.tts}[part]
         if isinstance(service, Relay):
-            return service.provider_of(processor)
+            member = service.member_of(processor)
+            return member.provider if member else None
         return PROVIDERS[part, self.providers[part]] if service is not None and processor is service else None
+
+    def number_of(self, part: Part, processor: FrameProcessor | None) -> int | None:
+        """Which of the part's fallbacks a processor is, or was; None for its first service."""
+        service = {"stt": self.stt, "llm": self.llm, "tts": self.tts}[part]
+        member = service.member_of(processor) if isinstance(service, Relay) else None
+        return member.number if member else None
 
     async def queue_frame(self, frame: Frame) -> None:
         self.authorship.stamp(frame)
@@ -141,7 +151,7 @@ class Compiled:
         """Release what outlives the pipeline."""
         if self.turns:
             self.turns.close()
-        await services.close(all_of(self.llm), all_of(self.stt, self.tts))
+        await services.close(all_of(self.llm, self.stt, self.tts))
 
     async def ask_model(self, frame: LLMContextFrame) -> None:
         """A request that passes by the caller's side of the pipeline."""
@@ -236,6 +246,7 @@ def compile_call(
         caller=caller,
         callers=callers,
         machine=machine,
+        lines=KeptLines(lambda: conversation.held, keys, here, sample_rates[1]),
     )
     flow = StageFlow(llm=at_work(llm), context_aggregator=pair, worker=worker)  # type: ignore[arg-type]
     conversation.attach(flow, compiled)

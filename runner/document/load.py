@@ -14,7 +14,7 @@ from runner.document.family import read_family
 from runner.document.folder import Folder
 from runner.document.lint import DOUBTFUL, lint
 from runner.document.make import made
-from runner.document.places import Cure, Source
+from runner.document.places import Cure, Source, written
 from runner.document.prompt_files import prompt_texts
 from runner.document.text import read_file
 from runner.problem import Problem, each_once, in_order
@@ -73,7 +73,7 @@ def load(
     ordered = _readable(problems)
     if any(problem.is_error for problem in ordered):
         return Loaded(None, ordered, sources, tuple(source.cures))
-    agent = made(file, data, variables or {}, prompts, sources)
+    agent = replace(made(file, data, variables or {}, prompts, sources), written=written(source))
     return Loaded(agent, ordered, sources, tuple(source.cures))
 
 

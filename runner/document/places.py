@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from runner.definition import Written
 from runner.problem import Problem, Severity
 
 Where = tuple[str | int, ...]
@@ -137,6 +138,23 @@ class Source:
     def on_value(self, path: Where, code: str, message: str, hint: str = "", severity: Severity = "error") -> Problem:
         """A problem at the value of `path`."""
         return self.at(self.place(path).value, code, message, hint, severity, path)
+
+
+def written(source: Source) -> dict[str, Written]:
+    """Where each setting of a service stands, by its dotted path: of the agent, of a stage, of a fallback, of a language."""
+    return {
+        dotted(path): Written(source.home(path).file, place.key.line, PASTED_KEY.sub("...", source.origin(path)))
+        for path, place in source.places.items()
+        if _is_of_service(path)
+    }
+
+
+def _is_of_service(path: Where) -> bool:
+    match path:
+        case ("stt" | "llm" | "tts", *_) | ("stages", _, "stt" | "llm" | "tts", *_) | ("languages", _, "voice"):
+            return True
+        case _:
+            return False
 
 
 def dotted(path: Where) -> str:

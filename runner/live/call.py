@@ -46,6 +46,7 @@ from runner.live.lifeline import Lifeline
 from runner.live.line import DIRECT, Line
 from runner.live.page_messages import as_message
 from runner.live.troubles import sentence
+from runner.live.written import Settings
 from runner.logs import CallTag, of_call
 from runner.reach import Place, reach
 
@@ -415,8 +416,18 @@ class Call:
 
     def _plain(self, frame: ErrorFrame) -> str | None:
         """An error as a sentence for people, without the keys that a vendor may repeat in it."""
-        said = sentence(frame, self._vendor_of(frame))
+        said = sentence(frame, self._vendor_of(frame), self._settings_of(frame))
         return said and masked(said, self._keys)
+
+    def _settings_of(self, frame: ErrorFrame) -> Settings | None:
+        """Where the settings of the service that an error is about stand in the file, in the version that the call runs."""
+        failure = (frame.failure if isinstance(frame, TookOverFrame) else None) or frame
+        vendor, now = self._vendor_of(failure), self.conversation
+        if vendor is None:
+            return None
+        number = self._compiled.number_of(vendor.part, failure.processor)
+        found = Settings(now.agent, now.now.stage, now.language, vendor.part, number)
+        return found if found.provider == vendor.name else None
 
     def _vendor_of(self, frame: ErrorFrame) -> Provider | None:
         """Whose service an error is about, None for a part on this machine and for what is not a service."""

@@ -27,9 +27,8 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.utils.errors import ErrorCategory
 
 from runner.catalog import PARTS, Part
-from runner.compiler.services.cartesia import lines as cartesia_lines
-from runner.compiler.services.cartesia.steady import CartesiaSteady
 from runner.compiler.services.gone import ServiceGone, tell_when_gone
+from runner.compiler.services.kept_lines import KeptLines, Sound
 from runner.compiler.services.lost import AnswerLost
 from runner.compiler.services.openai.asking import LIMIT_SECS
 from runner.definition import OnTrouble
@@ -76,6 +75,8 @@ class Parts(Protocol):
     def ending(self) -> bool: ...
     @property
     def spoken(self) -> bool: ...
+    @property
+    def lines(self) -> KeptLines: ...
     async def queue_frame(self, frame: TTSSpeakFrame) -> None: ...
     async def finish(self, reason: str) -> None: ...
 
@@ -113,7 +114,6 @@ class Lifeline:
         self._in_a_row = 0
         self._failed = self._speaking_of_it = False
         self._last = ""
-        self._keeps: CartesiaSteady | None = None
         self._was_cut = asyncio.Event()
         self.silence = Silence(
             patience=self._patience,
@@ -222,7 +222,7 @@ class Lifeline:
             await self._say_goodbye(f"{turns} could not be answered (on_trouble.tries): {self._last}", speaks=speaks)
         elif trouble:
             self._speaking_of_it = speaks
-            if not await self._say(trouble.say, speaks=speaks):
+            if not await self._say(trouble.say, speaks=speaks, rather_kept=part == "tts"):
                 await self._say_goodbye(f"the agent cannot speak any more: {self._last}", speaks=False)
 
     async def _give_another_chance(self, part: Part) -> None:
@@ -233,36 +233,32 @@ class Lifeline:
 
     # What is said
 
-    async def _say(self, line: str, *, speaks: bool) -> bool:
-        """Say a line by whichever way there is. Returns whether there is one."""
-        if speaks or not self._parts.spoken:
+    async def _say(self, line: str, *, speaks: bool, rather_kept: bool = False) -> bool:
+        """Say a line by whichever way there is. Returns whether there is one.
+
+        rather_kept: the voice can be asked, but failed just now.
+        """
+        sound = self._parts.lines.sound_of(line) if self._parts.spoken else None
+        if sound and (rather_kept or not speaks):
+            self._speaking_of_it = False
+            await self._play(line, sound)
+        elif speaks or not self._parts.spoken:
             await self._parts.queue_frame(TTSSpeakFrame(line, append_to_context=True))
-            return True
-        voice = self._voice()
-        sound = cartesia_lines.sound_of(voice, line) if voice else None
-        if voice is None or sound is None:
+        else:
             return False
-        await self._play(line, sound, voice.sample_rate)
         return True
 
     async def _keep_lines(self) -> None:
         """See to it that what is said in trouble can be heard without the voice, as it is said now."""
-        if (trouble := self._trouble) and (voice := self._voice()):
-            await cartesia_lines.keep(voice, trouble.say, trouble.goodbye)
+        if self._parts.spoken and (trouble := self._trouble):
+            await self._parts.lines.keep(trouble.say, trouble.goodbye)
 
-    def _voice(self) -> CartesiaSteady | None:
-        """The voice whose lines are kept; that of Cartesia, if it is one of several."""
-        now = self._parts.tts
-        found = next((one for one in (now, *_members(now)) if isinstance(one, CartesiaSteady)), None)
-        self._keeps = found or self._keeps
-        return self._keeps
-
-    async def _play(self, line: str, sound: bytes, rate: int) -> None:
+    async def _play(self, line: str, sound: Sound) -> None:
         """Let a line that is kept be heard, past the voice. It is recorded when it is out, like everything that is said."""
-        output, size = self._output, int(rate * _PIECE_SECS) * 2
+        output, size = self._output, int(sound.rate * _PIECE_SECS) * 2
         await output.queue_frame(TTSStartedFrame())
-        for start in range(0, len(sound), size):
-            await output.queue_frame(TTSAudioRawFrame(sound[start : start + size], rate, 1))
+        for start in range(0, len(sound.pcm), size):
+            await output.queue_frame(TTSAudioRawFrame(sound.pcm[start : start + size], sound.rate, 1))
         text = TTSTextFrame(line, text_type="sentence")
         text.append_to_context = True
         await output.queue_frame(text)

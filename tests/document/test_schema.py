@@ -153,7 +153,7 @@ def taken(properties: Node) -> set[str]:
 
 def test_schema_and_definition_have_the_same_parts() -> None:
     defs = schema()["$defs"]
-    assert taken(schema()["properties"]) - {"extends"} == names(AgentDefinition) - {"file", "sources"}
+    assert taken(schema()["properties"]) - {"extends"} == names(AgentDefinition) - {"file", "sources", "written"}
     stage = resolved(defs["stage"])["properties"]
     assert taken(stage) == names(Stage) - {"name"}
     turns = defs["turns"]["properties"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,6 @@ from pipecat.frames.frames import (
 )
 
 from runner.compiler.services import Here
-from runner.compiler.services.cartesia import lines as cartesia_lines
 from runner.document.load import load
 from runner.events import AgentSaid, CallEnded, Event, Silent, Trouble
 from runner.live.call import Call
@@ -152,11 +151,12 @@ async def faulty_call(
     lines: bool = True,
     endpoints: dict[str, str] | None = None,
     on: CallLine = DIRECT,
+    keys: Mapping[str, str] = KEYS,
 ) -> AsyncGenerator[FaultyCall]:
     """A running call of an agent whose file is `text` after its prompt.
 
     begin: the caller is there at once. lines: wait until the lines for trouble are kept.
-    endpoints: part -> address, in place of the emulator's. on: what the carrier decides.
+    endpoints: part -> address, in place of the emulator's. on: what the carrier decides. keys: of all vendors.
     """
     file = folder / "agent.yaml"
     file.write_text("prompt: Be brief.\n" + text)
@@ -177,7 +177,7 @@ async def faulty_call(
         events: list[Event] = []
         line = Line()
         call = Call(
-            agent, 1, line, carrier_name="test", keys=KEYS, here=Here(), choose=None, listener=events.append, line=on
+            agent, 1, line, carrier_name="test", keys=keys, here=Here(), choose=None, listener=events.append, line=on
         )
         made = FaultyCall(call, line, ears, mind, voice, events)
 
@@ -193,8 +193,9 @@ async def faulty_call(
         try:
             if begin:
                 await call.begin()
-                if lines and agent.on_trouble:
-                    await until(lambda: len(cartesia_lines._KEPT) >= 2)
+                if lines and (trouble := agent.on_trouble):
+                    kept = call._compiled.lines
+                    await until(lambda: kept.sound_of(trouble.say) and kept.sound_of(trouble.goodbye), 30)
             yield made
         finally:
             await call.cancel("the test is over")
@@ -202,5 +203,5 @@ async def faulty_call(
             logger.remove(sink)
         shown = "".join(made.log)
         assert "Traceback" not in shown, shown[shown.index("Traceback") - 500 :]
-        for key in KEYS.values():
+        for key in keys.values():
             assert key not in shown + repr(events)

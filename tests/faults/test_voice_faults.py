@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.compiler.services.cartesia import lines as cartesia_lines
+from runner.compiler.services import kept_lines
 from runner.definition import OnTrouble
 from runner.live import silence
 from tests.cloud.vendors import KEYS
@@ -86,13 +86,13 @@ ROWS = [
         "unknown voice",
         lambda v: refuse(v, 404, "voice.id is not known", "voice_not_found"),
         [SORRY],
-        "Cartesia refuses what it was asked for: Refused: voice.id is not known. Check tts in the agent file.",
+        "Refused: voice.id is not known. Check tts.voice, which the agent file does not set.",
     ),
     Row(
         "unknown model",
         lambda v: refuse(v, 400, "no such model", "model_not_found"),
         [SORRY],
-        "no such model. Check tts",
+        "no such model. Check tts.model, which the agent file does not set.",
     ),
     Row("401", lambda v: refuse(v, 401, "key was revoked"), [GOODBYE], "Check CARTESIA_API_KEY", GONE),
     Row("402", lambda v: refuse(v, 402, "no credits left"), [GOODBYE], "nothing left on the account", GONE),
@@ -195,7 +195,7 @@ async def test_handshake_that_is_refused_for_a_moment(status: int, tmp_path: Pat
 
 
 async def test_key_that_is_wrong_from_the_start_ends_the_call(tmp_path: Path) -> None:
-    cartesia_lines._KEPT.clear()
+    kept_lines._KEPT.clear()
     async with faulty_call(tmp_path, QUICK, voice=CartesiaEmulator(key="another"), lines=False) as call:
         await call.until_over()
         assert GONE in str(call.reason)
@@ -206,7 +206,7 @@ async def test_key_that_is_wrong_from_the_start_ends_the_call(tmp_path: Path) ->
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid"], ids=["refused", "no such name"])
 async def test_voice_that_is_not_there_ends_the_call_after_a_turn(host: str, tmp_path: Path) -> None:
     address = f"ws://{host}/tts/websocket"
-    cartesia_lines._KEPT.clear()
+    kept_lines._KEPT.clear()
     async with faulty_call(tmp_path, QUICK, lines=False, endpoints={"tts": address}) as call:
         call.mind.answer = lambda body: ONE
         await call.ask()
@@ -263,7 +263,7 @@ async def test_silence_of_the_voice_has_a_cause(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_lines_for_trouble_are_asked_for_once_a_process(tmp_path: Path) -> None:
-    cartesia_lines._KEPT.clear()
+    kept_lines._KEPT.clear()
     async with faulty_call(tmp_path) as call:
         assert call.voice.lines == [SORRY, GOODBYE]
         await call.ask()

@@ -53,7 +53,7 @@ async def build() -> AsyncIterator[Build]:
     yield build
     for part, service in built:
         if part == "llm":
-            await services.close([service], [])
+            await services.close([service])
         else:
             await generic.close_session(service)
 

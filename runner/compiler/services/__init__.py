@@ -119,13 +119,11 @@ def update_tts(
     return cartesia.update(now.tts, changed.of("tts"))
 
 
-async def close(models: Iterable[FrameProcessor], others: Iterable[FrameProcessor]) -> None:
-    """Release what outlives the pipeline: Pipecat 1.14 leaves the models' HTTP connections open."""
-    for model in models:
-        await generic.close_client(model)
-        await generic.close_session(model)
-    for other in others:
-        await generic.close_session(other)
+async def close(parts: Iterable[FrameProcessor]) -> None:
+    """Release what outlives the pipeline: Pipecat 1.14 leaves HTTP connections open."""
+    for service in parts:
+        await generic.close_client(service)
+        await generic.close_session(service)
 
 
 def _is_generic(part: Part, service: Service) -> bool:

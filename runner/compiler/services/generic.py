@@ -25,6 +25,7 @@ from pipecat.transcriptions.language import Language
 
 from runner.catalog import PROVIDERS, Part, Provider
 from runner.catalog import Service as Making
+from runner.compiler.services.unsaid import telling_unsaid
 from runner.definition import Service, Setting
 
 _SESSIONS: WeakKeyDictionary[FrameProcessor, ClientSession] = WeakKeyDictionary()
@@ -60,7 +61,8 @@ def build(part: Part, service: Service, keys: Mapping[str, str], *, prompt: str 
         arguments["aiohttp_session"] = session
     given = {name: value for name, value in service.settings.items() if value is not None}
     arguments["settings"] = _settings(provider, given, prompt if part == "llm" else None)
-    made: FrameProcessor = _named(f"{making.module}:{making.name}")(**arguments)
+    service_class = _named(f"{making.module}:{making.name}")
+    made: FrameProcessor = (telling_unsaid(service_class) if part == "tts" else service_class)(**arguments)
     if session:
         _SESSIONS[made] = session
     if part == "stt":
@@ -112,9 +114,9 @@ async def close_session(service: FrameProcessor | None) -> None:
         await session.close()
 
 
-async def close_client(llm: FrameProcessor) -> None:
-    """Close the connections of a model's client, whichever vendor's it is."""
-    client = getattr(llm, "_client", None)
+async def close_client(service: FrameProcessor) -> None:
+    """Close the connections of a service's client, whichever vendor's it is."""
+    client = getattr(service, "_client", None)
     for name in ("close", "aclose"):
         if closer := getattr(client, name, None):
             closing = closer()

@@ -29,6 +29,7 @@ from pipecat.utils.errors import ErrorCategory
 from runner.compiler.services.cartesia.connecting import LASTING, CartesiaConnected
 from runner.compiler.services.cartesia.voice import TIMEOUT, Arrived, category_of, words_of
 from runner.compiler.services.lost import AnswerLost
+from runner.compiler.services.unsaid import BROKE_OFF, leave_out
 
 LIMIT_SECS = 3.0
 """How long the voice may send nothing of a sentence when the file sets no `tts.timeout`."""
@@ -234,8 +235,7 @@ class CartesiaSteady(CartesiaConnected):
         if saying.end is not None and not saying.left:
             await self._end(saying, lost=saying.cut)
             if saying.cut:
-                words = "the sound broke off in the middle of a sentence"
-                await self.push_error_frame(AnswerLost(words, category=ErrorCategory.SERVER, vendor_answers=True))
+                await self.push_error_frame(AnswerLost(BROKE_OFF, category=ErrorCategory.SERVER, vendor_answers=True))
             return
         for message in (*(sentence.message for sentence in saying.left), saying.end):
             if message is not None:
@@ -290,23 +290,15 @@ class CartesiaSteady(CartesiaConnected):
         self, context_id: str, item: Frame | WordTimestamp, playback: _AudioContextPlayback
     ) -> None:
         if isinstance(item, _CutFrame):
-            self._leave_out(context_id, only_first=True)
+            leave_out(self, context_id, only_first=True)
         else:
             await super()._push_audio_context_item(context_id, item, playback)
 
     async def _apply_force_complete(self, context_id: str) -> None:
         if context_id in self._lost:
-            self._leave_out(context_id)
+            leave_out(self, context_id)
         await super()._apply_force_complete(context_id)
 
     async def _record_context_audio_outcome(self, context_id: str, received_audio: bool) -> None:
         if context_id not in self._lost:
             await super()._record_context_audio_outcome(context_id, received_audio)
-
-    def _leave_out(self, context_id: str, *, only_first: bool = False) -> None:
-        """What the caller did not hear of a sentence is not recorded as said."""
-        for slot in self._aggregated_frame_sequencer._slots:
-            if slot.spoken and not slot.complete and slot.context_id == context_id:
-                slot.complete = True
-                if only_first:
-                    return
