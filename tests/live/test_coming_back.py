@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -130,6 +131,25 @@ async def test_voice_waits_and_goes_on_before_where_it_stopped(places: Places, v
         await again.wait_for_silence()
         rest = sum(one.seconds for one in again.sound)
         assert seconds - 0.5 < heard + rest < seconds + 3.5, "nothing is lost, and about two seconds are repeated"
+
+
+@pytest.mark.slow
+async def test_voice_goes_on_for_a_caller_who_was_gone_longer_than_pipecat_waits_for_a_write(
+    tmp_path: Path, ports: Ports, vendors: Vendors
+) -> None:
+    with house_on(ports, tmp_path, AGENT.replace("wait_for_return: 4s", "wait_for_return: 30s")) as (running, port):
+        places, mine = Places(port), key()
+        async with Caller(places.socket(call=mine)) as caller:
+            await caller.wait_for_agent_sound()
+            caller.drop()
+        await asyncio.sleep(11)
+        async with Caller(places.socket(back=mine)) as again:
+            await again.wait_for_agent_sound()
+            before = len(again.sound)
+            await again.send_text("Me again")
+            await again.wait_for_agent_words("You said: Me again")
+            await again.wait_until(lambda: len(again.sound) > before, "the answer's sound")
+        assert "[problem]" not in running.output
 
 
 async def test_caller_who_does_not_come_back_in_time_ends_the_call(

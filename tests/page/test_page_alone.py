@@ -153,6 +153,25 @@ async def test_sentences_of_one_turn_stand_in_one_line_and_another_turn_in_the_n
     await expect(page.locator(".line .text")).to_have_text(["Hello. How can I help?", "Refund.", "Gladly."])
 
 
+async def test_what_the_agent_says_after_a_pause_is_another_line(call: tuple[Page, Script]) -> None:
+    page, script = call
+    for number, text in enumerate(["We have ten seconds left.", "Time is up."], 1):
+        await script.rtvi("bot-started-speaking")
+        await script.say(text, number)
+        await script.rtvi("bot-stopped-speaking")
+        await asyncio.sleep(1)
+    await expect(page.locator(".line .text")).to_have_text(["We have ten seconds left.", "Time is up."])
+
+
+async def test_advice_is_one_line_that_opens(call: tuple[Page, Script]) -> None:
+    page, script = call
+    script.save("support", problems=[{**PROBLEM, "severity": "warning", "message": "No way leads out of it."}])
+    await expect(page.locator("#problems")).to_contain_text("1 piece of advice on this file")
+    await expect(page.locator("#problems .message")).to_be_hidden()
+    await page.click("#problems summary")
+    await expect(page.locator("#problems .message")).to_contain_text("No way leads out of it.")
+
+
 async def test_words_cut_off_by_the_caller_are_marked_as_unspoken(call: tuple[Page, Script]) -> None:
     page, script = call
     await script.say("Let me explain that at length.", 1, spoken="Let me")

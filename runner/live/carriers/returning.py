@@ -55,6 +55,13 @@ _NEW_UTTERANCE_SECS = 0.5
 _ON_ITS_WAY_SECS = 0.25
 """What a page may still have to play: 0.04 s of it in a piece, the rest on the network and in the machine's sound buffers."""
 
+_WRITE_SECS = 10.0
+"""A client that takes no sound for so long does not listen any more, though its connection stands (Pipecat 1.14's own limit)."""
+
+_WAIT_SECS = 3600.0
+"""More than a call waits for a client that is gone (`limits.wait_for_return`, at most 600 s). Pipecat 1.14 counts the wait as one
+write, and gives an output up for good whose write takes too long."""
+
 _FRAME_SECS = 0.02
 _LOOK_SECS = 0.5
 
@@ -143,9 +150,18 @@ class _PatientOutput(BaseOutputTransport):
         else:
             await patience.there.wait()
             for earlier in patience.again():
-                await super().write_audio_frame(earlier)
+                await self._write_in_time(earlier)
         patience.note(frame)
-        return await super().write_audio_frame(frame)
+        return await self._write_in_time(frame)
+
+    async def _write_in_time(self, frame: OutputAudioRawFrame) -> bool:
+        try:
+            async with asyncio.timeout(_WRITE_SECS):
+                return await super().write_audio_frame(frame)
+        except TimeoutError:
+            told = f"The caller's side has taken no sound for {_WRITE_SECS:g} s, so the agent is not heard any more."
+            await self.push_error(told, force_treat_as_permanent=True)
+            return False
 
 
 class _WebsocketOutput(_PatientOutput, FastAPIWebsocketOutputTransport):
@@ -221,6 +237,7 @@ class ReturningWebsocket(FastAPIWebsocketTransport):
         params = FastAPIWebsocketParams(
             audio_in_enabled=True,
             audio_out_enabled=True,
+            audio_out_write_timeout_secs=_WAIT_SECS,
             audio_out_end_silence_secs=0,  # sent in one piece and not waited for; the output waits instead
             serializer=ClientSerializer(),
             allowed_origins=[],
@@ -283,7 +300,8 @@ class ReturningWebRTC(SmallWebRTCTransport):
     """An RTVI client on a WebRTC connection, and after `change` on another one."""
 
     def __init__(self, connection: SmallWebRTCConnection) -> None:
-        super().__init__(connection, TransportParams(audio_in_enabled=True, audio_out_enabled=True))
+        params = TransportParams(audio_in_enabled=True, audio_out_enabled=True, audio_out_write_timeout_secs=_WAIT_SECS)
+        super().__init__(connection, params)
         self._setup: FrameProcessorSetup | None = None
         self._patient = _WebRTCOutput(self._client, self._params, name=self._output_name)
         self._output = self._patient

@@ -67,6 +67,8 @@ export const waits = signal<{ awaited: string; since: number } | undefined>(unde
 let nextKey = 1;
 let waitingLatency: Latency | undefined;
 let agentQuietSince = 0;
+/** The agent was quiet for so long that what it says now is another line. */
+let agentPaused = false;
 /** The version and the stage of the call now. */
 export const now = { version: 0, stage: "" };
 /** The version that began the agent's turn: a save in the middle of a sentence does not speak the rest of it. */
@@ -172,14 +174,19 @@ export function said(id: number | string | undefined, text: string, spoken: numb
   }
   const segment = { id: id ?? `said-${nextKey}`, text: words, spoken };
   const last = items.value.findLast((item) => item.kind === "line" || item.what !== "version");
-  const quiet = agentQuietSince > 0 && performance.now() - agentQuietSince > NEW_LINE_AFTER;
-  if (quiet) agentTurnBegins();
-  if (last?.kind === "line" && last.who === "agent" && !last.interrupted && !quiet && last.version === turnVersion) {
+  notePause();
+  if (agentPaused) agentTurnBegins();
+  if (last?.kind === "line" && last.who === "agent" && !last.interrupted && !agentPaused && last.version === turnVersion) {
     change(last, { segments: [...last.segments, segment] });
   } else {
     addLine("agent", { segments: [segment], version: turnVersion, ...(waitingLatency && { latency: waitingLatency }) });
     waitingLatency = undefined;
   }
+  agentPaused = false;
+}
+
+function notePause(): void {
+  if (agentQuietSince > 0 && performance.now() - agentQuietSince > NEW_LINE_AFTER) agentPaused = true;
 }
 
 /** The model begins an answer, or the agent speaks up by itself: what it says now is the work of the version of now. */
@@ -213,6 +220,7 @@ export function languageChanged(language: string): void {
 
 /** The agent became audible (true) or fell silent (false): then everything it began was said. */
 export function agentSpeaks(speaks: boolean): void {
+  notePause();
   agentQuietSince = speaks ? 0 : performance.now();
   const last = items.value.findLast((item): item is Line => item.kind === "line" && item.who === "agent");
   if (speaks || !last || last.interrupted) return;
@@ -270,6 +278,7 @@ export function callStarted(text: string): void {
   agentTurnBegins();
   waitingLatency = undefined;
   agentQuietSince = 0;
+  agentPaused = false;
   addDivider("start", text);
 }
 

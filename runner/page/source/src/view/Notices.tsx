@@ -34,33 +34,49 @@ function Snippet({ problem }: { problem: Problem }) {
   );
 }
 
+function ProblemList({ problems }: { problems: Problem[] }) {
+  return (
+    <ul>
+      {problems.map((problem) => (
+        <li key={`${problem.file}:${problem.line}:${problem.column}:${problem.code}`} class={`problem ${problem.severity}`}>
+          <p class="place">
+            {problem.file}:{problem.line}:{problem.column}
+          </p>
+          <Snippet problem={problem} />
+          <p class="message">
+            {problem.message} {problem.hint && <span class="hint">{problem.hint}</span>}
+          </p>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Errors stand open; advice is a line that opens, because it stays as long as the file does. */
 function Problems() {
   const one = agent.value;
   const problems = one?.problems ?? [];
   const errors = problems.filter((problem) => problem.severity !== "warning").length;
-  const count = errors || problems.length;
-  const what = errors ? (count === 1 ? "problem" : "problems") : count === 1 ? "piece of advice" : "pieces of advice";
   return (
-    <section id="problems" class={errors ? "problems errors" : "problems"} hidden={problems.length === 0} aria-label="Problems of the last save">
+    <section id="problems" class={errors ? "problems errors" : "problems"} hidden={problems.length === 0} aria-label="Problems of the file">
       <div role="alert">
-        <h2>
-          {problems.length > 0 && `${count} ${what} in the last save.`}{" "}
-          {errors > 0 && (one?.version ? `Version ${one.version} keeps answering.` : "There is no good version to call yet.")}
-        </h2>
+        {errors > 0 && (
+          <h2>
+            {errors} {errors === 1 ? "problem" : "problems"} in the last save.{" "}
+            {one?.version ? `Version ${one.version} keeps answering.` : "There is no good version to call yet."}
+          </h2>
+        )}
       </div>
-      <ul>
-        {problems.map((problem) => (
-          <li key={`${problem.file}:${problem.line}:${problem.column}:${problem.code}`} class={`problem ${problem.severity}`}>
-            <p class="place">
-              {problem.file}:{problem.line}:{problem.column}
-            </p>
-            <Snippet problem={problem} />
-            <p class="message">
-              {problem.message} {problem.hint && <span class="hint">{problem.hint}</span>}
-            </p>
-          </li>
-        ))}
-      </ul>
+      {errors > 0 ? (
+        <ProblemList problems={problems} />
+      ) : (
+        <details>
+          <summary>
+            {problems.length} {problems.length === 1 ? "piece" : "pieces"} of advice on this file
+          </summary>
+          <ProblemList problems={problems} />
+        </details>
+      )}
     </section>
   );
 }
