@@ -120,5 +120,5 @@ async def test_unknown_voice_is_named_with_the_key_of_the_file(call: Call, vendo
         (line,) = await problems(running, since)
     assert line == (
         "[problem] Cartesia refuses what it was asked for: Voice not found: voice.id is not known. "
-        "Check tts in the agent file."
+        "Check agents/support.yaml:28: tts.voice."
     )

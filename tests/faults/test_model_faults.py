@@ -111,7 +111,8 @@ ROWS = [
         "404, unknown model",
         lambda m: m.fail(404, None, code="model_not_found", message="The model `gpt-4oo` does not exist."),
         [SORRY],
-        "OpenAI refuses what it was asked for: The model `gpt-4oo` does not exist. Check llm in the agent file.",
+        "OpenAI refuses what it was asked for: The model `gpt-4oo` does not exist. "
+        "Check llm.model, which the agent file does not set.",
         asked=1,
     ),
     Row(

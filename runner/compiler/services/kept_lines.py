@@ -63,11 +63,13 @@ class KeptLines:
 
     def __init__(self, held: Callable[[], Effective], keys: Mapping[str, str], here: services.Here, rate: int) -> None:
         self._held, self._keys, self._here, self._rate = held, keys, here, rate
+        self._before: dict[str, Sound] = {}
 
     def sound_of(self, line: str) -> Sound | None:
-        """The line as the call's voice would speak it now, or as one of its fallbacks would; None when none was kept."""
+        """The line as the call's voice would speak it now, or as one of its fallbacks would; else as it was kept last in this
+        call, with the voice of before a save. None when it never was."""
         kept = (_KEPT.get(self._name(voice, line)) for voice in self._voices())
-        return next((sound for sound in kept if sound), None)
+        return next((sound for sound in kept if sound), self._before.get(line))
 
     async def keep(self, *lines: str) -> None:
         """See to it that the lines are here. A voice that refuses, is out of reach or takes long is no error: the line is then
@@ -76,6 +78,8 @@ class KeptLines:
             for voice in self._voices():
                 if await self._kept(voice, line):
                     break
+            if sound := self.sound_of(line):
+                self._before[line] = sound
 
     def _voices(self) -> Iterator[Effective]:
         """The moment with each of the voices that the call can use, the first one first."""
