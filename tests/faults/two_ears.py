@@ -29,6 +29,8 @@ stt:
 MODES = {"pipecat": PIPECAT, "assemblyai": OWN_TURNS}
 """How the caller's turns are found."""
 
+ALL_KEYS = {**KEYS, "DEEPGRAM_API_KEY": "dummy-deepgram-40c7d1"}
+
 Breaks = Callable[[AssemblyAIEmulator], object]
 
 
@@ -77,7 +79,7 @@ async def two_ears(
         before(ears)
         second = fallback or f"endpoint: {other.url}, model: universal-3-6-pro"
         text = f"{file}  fallback:\n    - {{{second}}}\n"
-        async with faulty_call(folder, text, ears=ears, mind=mind, lines=False) as call:
+        async with faulty_call(folder, text, ears=ears, mind=mind, lines=False, keys=ALL_KEYS) as call:
             yield TwoEars(call, other, spoken)
 
 

@@ -118,13 +118,13 @@ class Ears(Relay):
 
     @property
     def successor(self) -> Member | None:
-        """An ear that rests steps in if it has not just been tried: without one the call is over."""
+        """For an ear that is gone one that rests steps in, if it has not just been tried."""
         others = (one for one in self.members if one is not self.at_work)
         return super().successor or next((one for one in others if one.may_step_in), None)
 
     def fails(self, error: ErrorFrame) -> bool:
         if isinstance(error, RefusedSessionFrame) and error.again:
-            if (self._broke and self.successor) or self._nobody_hears:
+            if (self._broke and super().successor) or self._nobody_hears:
                 return True
             self._broke = True
             self._watch_mending(error)
@@ -173,7 +173,7 @@ class Ears(Relay):
         while self._unheard.words_due and not isinstance(self.service, AssemblyAIEars):
             await asyncio.sleep(0.1)
             silent = self._unheard.owed_secs(self._began_at) >= SILENT_SECS
-            if silent and self._unheard.voice_secs >= _VOICE_SECS and self.successor is not None:
+            if silent and self._unheard.voice_secs >= _VOICE_SECS and super().successor:
                 words = f"it sent no words for {SILENT_SECS:g} s although the caller spoke"
                 error = ErrorFrame(words, category=ErrorCategory.UNKNOWN, processor=self.service)
                 await self.fail(self.at_work, error)
