@@ -7,22 +7,15 @@ from collections.abc import Sequence
 from runner.catalog import When
 from runner.effective import Change, in_fallback
 
-WHEN: dict[When, str] = {
-    "now": "running calls at once",
-    "next turn": "running calls from their next turn",
-    "next stage": "running calls when they next enter the stage",
-    "next call": "from the next call",
-    "restart": "after runner is started again",
+_MOMENTS: dict[str, tuple[str, str]] = {
+    "now": ("at once", "running calls at once"),
+    "next sentence": ("from the next sentence", "running calls from their next sentence"),
+    "next turn": ("from the next turn", "running calls from their next turn"),
+    "next stage": ("when the call next enters the stage", "running calls when they next enter the stage"),
+    "next call": ("from the next call", "from the next call"),
+    "restart": ("after runner is started again", "after runner is started again"),
 }
-
-
-_MOMENTS: dict[When, str] = {
-    "now": "at once",
-    "next turn": "from the next turn",
-    "next stage": "when the call next enters the stage",
-    "next call": "from the next call",
-    "restart": "after runner is started again",
-}
+"""When a change is noticed: as it is said of one call, and of all."""
 
 _SHORT = {
     "tts.voice": "voice",
@@ -34,8 +27,20 @@ _SHORT = {
 
 
 def moment(path: str, when: When) -> str:
-    """When a running call notices a change at `path`: what is spoken with changes between two sentences."""
-    return "from the next sentence" if path.startswith("tts.") and when == "next turn" else _MOMENTS[when]
+    """When a running call notices a change at `path`: `from the next turn`."""
+    return _moments(path, when)[0]
+
+
+def for_calls(path: str, when: When) -> str:
+    """When the running calls notice a change at `path`, if they do: `running calls from their next turn`."""
+    return _moments(path, when)[1]
+
+
+def _moments(path: str, when: When) -> tuple[str, str]:
+    """What is spoken with changes between two sentences, that of a stage too."""
+    parts = path.split(".")
+    part = parts[2] if parts[0] == "stages" and len(parts) > 2 else parts[0]
+    return _MOMENTS["next sentence" if part == "tts" and when == "next turn" else when]
 
 
 def short_name(path: str) -> str:

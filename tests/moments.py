@@ -6,8 +6,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from runner.catalog import PARTS, PROVIDERS, Part
-from runner.definition import AgentDefinition, OnTrouble, Service
+from runner.definition import AgentDefinition, Only, OnTrouble, Service, Setting
 from runner.document.load import load
 from runner.effective import Change, Effective, FieldChange, effective
 from tests.running import PROJECT
@@ -26,6 +28,29 @@ PLAIN = AgentDefinition(
     llm=Service("openai", {"model": "gpt-4o"}),
     tts=Service("cartesia", {"model": "sonic-3.6", "voice": "v"}),
 )
+
+
+_SECONDS = st.integers(1, 99).map(lambda number: number / 10)
+_WORDS = st.sampled_from([("mhm",), ("yeah", "I see"), ("mhm", "yeah")])
+_TIMES = st.sampled_from([("tools",), ("always",), ("tools", "always")])
+
+ANY_TURNS: st.SearchStrategy[dict[str, Setting]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "barge_in": st.booleans(),
+        "barge_in_after_words": st.integers(1, 3),
+        "barge_in_ignore": _WORDS | _WORDS.map(Only) | st.just(Only(())),
+        "mute": _TIMES | _TIMES.map(Only) | st.just(Only(())),
+        "vad": st.dictionaries(st.sampled_from(["confidence", "start_secs", "stop_secs"]), _SECONDS, min_size=1),
+        "smart_turn": st.booleans(),
+        "smart_turn_stop_secs": _SECONDS,
+        "speech_timeout": _SECONDS,
+        "idle": st.just(False)
+        | st.fixed_dictionaries({"after": _SECONDS}, optional={"say": st.just("Hm?"), "tries": st.just(1)}),
+        "look_ahead": st.sampled_from(["likely", "off"]),
+    },
+)
+"""What any stage may say about turn taking (`Stage.turns`)."""
 
 
 def opened(file: Path) -> AgentDefinition:

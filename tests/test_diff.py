@@ -7,13 +7,13 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.catalog import PARTS, PROVIDERS
+from runner.catalog import PARTS, PROVIDERS, When
 from runner.cli import main
 from runner.definition import (
     AgentDefinition,
@@ -32,7 +32,8 @@ from runner.definition import (
 from runner.diff import differences
 from runner.document.check import schema_at, types
 from runner.document.load import load
-from runner.wording import WHEN
+from runner.wording import for_calls
+from tests.moments import ANY_TURNS
 from tests.running import PROJECT
 
 SUPPORT = (PROJECT / "agents" / "support.yaml").read_text(encoding="utf-8")
@@ -284,6 +285,7 @@ def stages(draw: st.DrawFn) -> dict[str, Stage]:
             say=draw(st.none() | WORDS),
             listen_for=draw(st.sampled_from([None, "email", "phone"])),
             **{part: draw(service(part, delta=True)) for part in PARTS},
+            turns=draw(ANY_TURNS),
             next=draw(WAYS),
             end=draw(st.booleans()),
         )
@@ -349,12 +351,13 @@ def test_different_agents_always_have_a_sentence_and_equal_ones_none(
     pair: tuple[AgentDefinition, AgentDefinition],
 ) -> None:
     old, new = pair
+    moments = {for_calls(path, when) for path in ("tts.voice", "llm.model") for when in get_args(When)}
     found = differences(old, new)
     assert bool(found) == (meant(old) != meant(new))
     for difference in found:
         line = str(difference)
         assert difference.said.strip()
-        assert any(line.endswith(moment.replace("running calls ", "running calls, ")) for moment in WHEN.values())
+        assert any(line.endswith(moment.replace("running calls ", "running calls, ")) for moment in moments)
         assert not re.search(r"\b(None|Only|Stage|Transition|Mapping|True|False)\b|\(\)|\{\}|  ", line), line
     assert differences(old, old) == differences(new, new) == []
 

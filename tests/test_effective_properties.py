@@ -19,7 +19,7 @@ from runner import wording
 from runner.catalog import PARTS, PROVIDERS, Part, When
 from runner.definition import AgentDefinition, Limits, Only, Service, Setting, Stage, Turns
 from runner.effective import Change, Effective, FieldChange, change, effective, file_changes
-from tests.moments import AT_ENTRY, PLAIN, all_moments, applied, settings_of
+from tests.moments import ANY_TURNS, AT_ENTRY, PLAIN, all_moments, applied, settings_of
 
 
 def compare(before: Effective, after: Effective) -> None:
@@ -122,6 +122,7 @@ def any_agent(draw: st.DrawFn) -> AgentDefinition:
             name,
             prompt=draw(st.sampled_from([None, "Ask.", "Ask {{ what }}."])),
             listen_for=draw(st.sampled_from([None, "email", "date"])),
+            turns=draw(ANY_TURNS),
             **{part: draw(_delta(part, provider)) for part, provider in NAMES},
         )
         for name in ("a", "b")

@@ -118,7 +118,7 @@ def _mentioned(path: str, found: list[Difference]) -> bool:
 def _comparable(agent: AgentDefinition, name: str) -> object:
     """A field for comparing: without where it came from."""
     value: Any = getattr(agent, name)
-    if name in ("file", "sources"):
+    if name in ("file", "sources", "written"):
         return None
     if isinstance(value, Service):
         instead = [(one.provider, dict(one.settings), one.endpoint) for one in value.fallback]

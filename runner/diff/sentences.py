@@ -13,11 +13,12 @@ from runner.catalog import PROVIDERS, TURNS, Part, When
 from runner.definition import AgentDefinition, Greeting, Idle, Only, Service, Stage
 from runner.diff.callers import callers_said
 from runner.diff.fallback import list_said
+from runner.diff.phrases import DURATIONS, LABELS, NUMBERS, SWITCHES, TEXTS
 from runner.diff.ways import way_changes, ways
 from runner.diff.words import at_path, duration, list_change, number, quoted, shown, text_change
 from runner.document.check import schema_at
 from runner.effective import Effective, FieldChange, effective, in_fallback
-from runner.wording import WHEN, in_the_file, joined
+from runner.wording import for_calls, in_the_file, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Difference:
     said: str
 
     def __str__(self) -> str:
-        return f"{self.said}: {moment(self.when)}"
+        return f"{self.said}: {for_calls(self.path, self.when).replace('running calls ', 'running calls, ', 1)}"
 
     def as_json(self) -> dict[str, object]:
         """The form of `runner diff --json`."""
@@ -48,11 +49,6 @@ class Difference:
             "when": self.when,
             "sentence": str(self),
         }
-
-
-def moment(when: When) -> str:
-    """`running calls, at once`"""
-    return WHEN[when].replace("running calls ", "running calls, ", 1)
 
 
 class Teller:
@@ -165,7 +161,7 @@ class Teller:
     def _said(self, path: str, before: object, after: object) -> str:
         if path.startswith(("speakers.", "languages.")):
             return callers_said(path, before, after)
-        if path in _TEXTS:
+        if path in TEXTS:
             return _text(path, before, after)
         if isinstance(before, Greeting) or isinstance(after, Greeting):
             return _greeting(before, after)
@@ -178,7 +174,7 @@ class Teller:
         return self._other(path, before, after)
 
     def _switch(self, path: str, before: object, after: object) -> str:
-        on, off = _SWITCHES.get(path, (f"{path} is on", f"{path} is off"))
+        on, off = SWITCHES.get(path, (f"{path} is on", f"{path} is off"))
         if after is None:
             return f"{path} is no longer set (before: {shown(before)}){self._own_default(path)}"
         return on if after else off
@@ -186,14 +182,14 @@ class Teller:
     def _number(self, path: str, before: float, after: float) -> str:
         unit, up = self._unit(path), after > before
         if unit in ("s", "ms"):
-            more, less = _DURATIONS.get(path, (f"{path} is {{}} longer", f"{path} is {{}} shorter"))
+            more, less = DURATIONS.get(path, (f"{path} is {{}} longer", f"{path} is {{}} shorter"))
             return (more if up else less).format(duration(abs(after - before), unit))
         steps = f"{number(after)} instead of {number(before)}"
-        more, less = _NUMBERS.get(path, (f"{path} is higher", f"{path} is lower"))
+        more, less = NUMBERS.get(path, (f"{path} is higher", f"{path} is lower"))
         return f"{more if up else less}, {steps}"
 
     def _other(self, path: str, before: object, after: object) -> str:
-        label, unit = _LABELS.get(path, f"{path} is"), self._unit(path)
+        label, unit = LABELS.get(path, f"{path} is"), self._unit(path)
         if after is None:
             return f"{path} is no longer set (before: {shown(before, unit)}){self._own_default(path)}"
         instead = f" instead of {shown(before, unit)}" if before is not None else ""
@@ -218,125 +214,6 @@ class Teller:
     @staticmethod
     def _made(change: FieldChange, said: str) -> Difference:
         return Difference(change.path, change.before, change.after, change.when, said)
-
-
-_TEXTS = {
-    "prompt": "the prompt",
-    "say": "",
-    "description": "the description",
-    "turns.idle.say": "",
-    "stt.about": "",
-    "on_trouble.say": "",
-}
-"""Texts of which the changed words are told."""
-
-_SWITCHES: dict[str, tuple[str, str]] = {
-    "on_trouble": ("says so when a turn cannot be answered", "says nothing any more when a turn cannot be answered"),
-    "turns.barge_in": ("callers may interrupt", "callers may no longer interrupt"),
-    "turns.smart_turn": (
-        "listens whether a sentence sounds finished before it answers",
-        "no longer listens whether a sentence sounds finished",
-    ),
-    "end": ("the call ends", "the call no longer ends"),
-    "stt.speaker_labels": ("tells voices on one line apart", "no longer tells voices on one line apart"),
-    "stt.language_detection": ("notes which language it heard", "no longer notes which language it heard"),
-    "stt.format_turns": (
-        "puts capitals and punctuation into what it heard",
-        "leaves capitals and punctuation out of what it heard",
-    ),
-}
-"""What is said when a setting is switched on, and off."""
-
-_DURATIONS: dict[str, tuple[str, str]] = {
-    "stt.min_turn_silence": ("waits {} longer for the caller", "waits {} less for the caller"),
-    "stt.max_turn_silence": ("waits {} longer for the caller", "waits {} less for the caller"),
-    "stt.interruption_delay": ("notices {} later that the caller speaks", "notices {} sooner that the caller speaks"),
-    "turns.vad.start_secs": ("a sound must last {} longer to count", "a sound must last {} less to count"),
-    "turns.vad.stop_secs": ("waits {} longer for the caller", "waits {} less for the caller"),
-    "turns.smart_turn_stop_secs": (
-        "waits {} longer for a caller who sounds unfinished",
-        "waits {} less for a caller who sounds unfinished",
-    ),
-    "turns.speech_timeout": ("waits {} longer for the caller", "waits {} less for the caller"),
-    "daily.expires_in": ("a Daily room lasts {} longer", "a Daily room lasts {} less"),
-    "daily.wait_for_caller": (
-        "waits {} longer in a Daily room for somebody to come",
-        "waits {} less in a Daily room for somebody to come",
-    ),
-    "turns.idle.after": ("speaks to a silent caller {} later", "speaks to a silent caller {} sooner"),
-    "on_trouble.after": (
-        "waits {} longer for the first words of an answer",
-        "waits {} less for the first words of an answer",
-    ),
-    "tts.timeout": ("waits {} longer for the sound of a sentence", "waits {} less for the sound of a sentence"),
-    "limits.max_call": ("a call may last {} longer", "a call may last {} less"),
-    "limits.warn_before": (
-        "warns {} sooner before a call's longest time",
-        "warns {} later before a call's longest time",
-    ),
-    "limits.wait_for_return": (
-        "waits {} longer for a browser that is gone",
-        "waits {} less for a browser that is gone",
-    ),
-}
-"""What is said when a duration grows, and when it shrinks."""
-
-_NUMBERS: dict[str, tuple[str, str]] = {
-    "llm.temperature": ("words its answers more freely: temperature", "words its answers more alike: temperature"),
-    "llm.max_tokens": ("may answer longer: max_tokens", "must answer shorter: max_tokens"),
-    "llm.max_completion_tokens": (
-        "may answer longer: max_completion_tokens",
-        "must answer shorter: max_completion_tokens",
-    ),
-    "tts.speed": ("speaks faster: speed", "speaks slower: speed"),
-    "tts.volume": ("speaks louder: volume", "speaks softer: volume"),
-    "stt.vad_threshold": (
-        "takes fewer sounds for speech: vad_threshold",
-        "takes more sounds for speech: vad_threshold",
-    ),
-    "turns.vad.confidence": ("takes fewer sounds for speech: confidence", "takes more sounds for speech: confidence"),
-    "turns.vad.min_volume": ("overhears softer sounds: min_volume", "notices softer sounds: min_volume"),
-    "turns.barge_in_after_words": (
-        "takes more words to interrupt it: after_words",
-        "takes fewer words to interrupt it: after_words",
-    ),
-    "on_trouble.tries": (
-        "bears more turns in a row that cannot be answered: tries",
-        "bears fewer turns in a row that cannot be answered: tries",
-    ),
-    "turns.idle.tries": ("asks a silent caller more often: tries", "asks a silent caller less often: tries"),
-}
-"""What is said before the two numbers when one grows, and when it shrinks."""
-
-_LABELS: dict[str, str] = {
-    "name": "the agent is called",
-    "stt.provider": "the ear is",
-    "stt.model": "listens with the model",
-    "stt.turn_detection": "who decides that the caller has finished is",
-    "stt.mode": "weighs speed against accuracy by",
-    "stt.min_turn_silence": "waits for the caller",
-    "stt.max_turn_silence": "waits for the caller at most",
-    "stt.keyterms": "listens for",
-    "llm.provider": "the model is by",
-    "llm.model": "answers with the model",
-    "turns.look_ahead": "looking ahead to the next stage is",
-    "reload": "what a save does to running calls is",
-    "tts.provider": "the voice is by",
-    "tts.model": "speaks with the model",
-    "tts.voice": "speaks with the voice",
-    "tts.language": "speaks the language",
-    "tts.emotion": "speaks in the mood",
-    "limits.max_call": "a call may last",
-    "voicemail": "to an answering machine it says",
-    "limits.warning": "before a call's longest time is over it says",
-    "limits.goodbye": "when a call's longest time is over it says",
-    "turns.idle.after": "speaks to a silent caller after",
-    "turns.idle.goodbye": "before it hangs up on a silent caller it says",
-    "on_trouble.say": "when a turn cannot be answered it says",
-    "on_trouble.goodbye": "before a call ends that cannot go on it says",
-    "on_trouble.after": "gives an answer up whose first words do not come within",
-}
-"""How the sentence about a plain value begins; the value follows."""
 
 
 def _patience(now: Effective) -> float:
@@ -367,7 +244,7 @@ def _named(kind: str, name: str, change: FieldChange) -> str:
 
 
 def _text(path: str, before: object, after: object) -> str:
-    what = _TEXTS[path] or path
+    what = TEXTS[path] or path
     if before is None:
         return f"says {quoted(str(after))} on entering" if path == "say" else f"{what} is new: {quoted(str(after))}"
     if after is None:
