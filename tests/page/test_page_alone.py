@@ -163,6 +163,17 @@ async def test_what_the_agent_says_after_a_pause_is_another_line(call: tuple[Pag
     await expect(page.locator(".line .text")).to_have_text(["We have ten seconds left.", "Time is up."])
 
 
+async def test_newest_line_stays_in_view_when_the_window_changes(call: tuple[Page, Script]) -> None:
+    page, script = call
+    for number in range(12):
+        await script.rtvi("user-transcription", {"text": "Go on.", "final": True, "timestamp": "", "user_id": ""})
+        await script.say("A long sentence that needs more than one line on a narrow telephone, and two on it.", number)
+    for width, height in ((1280, 400), (390, 844), (390, 500), (844, 390)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await expect(page.locator(".line").last).to_be_in_viewport()
+        await expect(page.locator(".to-end")).to_have_count(0)
+
+
 async def test_advice_is_one_line_that_opens(call: tuple[Page, Script]) -> None:
     page, script = call
     script.save("support", problems=[{**PROBLEM, "severity": "warning", "message": "No way leads out of it."}])

@@ -142,12 +142,20 @@ function Empty() {
   );
 }
 
+function sizeOf(one: HTMLElement): string {
+  return `${one.clientWidth} x ${one.clientHeight}`;
+}
+
 export function Transcript() {
   const frame = useRef<HTMLElement>(null);
+  const size = useRef("");
   const toEnd = () => frame.current?.scrollTo({ top: frame.current.scrollHeight });
   useEffect(() => {
     // A notice above the transcript takes room from it.
-    const resized = new ResizeObserver(() => atEnd.peek() && toEnd());
+    const resized = new ResizeObserver(() => {
+      size.current = sizeOf(frame.current!);
+      if (atEnd.peek()) toEnd();
+    });
     resized.observe(frame.current!);
     const stop = effect(() => {
       void items.value;
@@ -168,9 +176,10 @@ export function Transcript() {
         ref={frame}
         tabIndex={0}
         aria-label="Transcript"
-        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) =>
-          (atEnd.value = scrollHeight - scrollTop - clientHeight < 48)
-        }
+        onScroll={({ currentTarget: one }) => {
+          // A browser scrolls by itself when the room changes: a keyboard that opens, a phone that is turned.
+          if (size.current === sizeOf(one)) atEnd.value = one.scrollHeight - one.scrollTop - one.clientHeight < 48;
+        }}
       >
         {items.value.length === 0 ? (
           <Empty />
