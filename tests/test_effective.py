@@ -14,7 +14,7 @@ from pipecat.transcriptions.language import Language
 
 from runner.catalog import PARTS, PROVIDERS, STILL_MEANT_HERE, Part
 from runner.compiler import services
-from runner.definition import AgentDefinition, Only, Service, Setting, Stage, Transition
+from runner.definition import AgentDefinition, Idle, Only, Service, Setting, Stage, Transition
 from runner.document.load import load
 from runner.effective import Change, Dictation, Effective, change, effective, file_changes, held_after
 from tests.running import PROJECT
@@ -120,6 +120,85 @@ def test_keyterms_of_a_stage_are_added_and_only_replaces() -> None:
         "more": ("Northwind", "RMA", "order number"),
         "only": ("yes", "no"),
         "none": (),
+    }
+
+
+IN_STAGES = """
+prompt: Be kind.
+variables: {who: Jo}
+turns:
+  barge_in: {after_words: 2, ignore: [mhm]}
+  mute: [tools]
+  smart_turn: {stop_secs: 2}
+  vad: {confidence: 0.8}
+  idle: {after: 8s, say: "Are you there, {{ who }}?", tries: 2}
+limits: {max_call: 9m, warning: "One minute, {{ who }}."}
+stages:
+  plain: {prompt: x, next: [{otherwise: notice}]}
+  notice:
+    prompt: x
+    turns: {barge_in: false, mute: [always], idle: {after: 30s}}
+    next: [{otherwise: free}]
+  free:
+    prompt: x
+    turns: {barge_in: true, mute: {only: []}, idle: false, stop: speech_timeout, speech_timeout: 1s}
+    next: [{otherwise: words}]
+  words:
+    prompt: x
+    turns: {barge_in: {ignore: [yeah]}, vad: {stop_secs: 0.4}, smart_turn: {stop_secs: 5}, look_ahead: off}
+    next: [{otherwise: plain}]
+"""
+
+
+def test_turns_of_a_stage_are_over_those_of_the_agent_and_end_with_it(tmp_path: Path) -> None:
+    agent = read(IN_STAGES, tmp_path)
+    plain, notice, free, words = (effective(agent, stage).turns for stage in agent.stages)
+    assert plain == effective(replace(agent, stages={}), None).turns
+    assert plain.idle == Idle(8, "Are you there, Jo?", 2)
+    assert notice == replace(plain, barge_in=False, mute=("tools", "always"), idle=Idle(30, "Are you there, Jo?", 2)), (
+        "groups over groups, lists behind lists"
+    )
+    assert free == replace(
+        plain,
+        barge_in_after_words=0,
+        barge_in_ignore=(),
+        mute=(),
+        idle=None,
+        smart_turn=False,
+        speech_timeout=1,
+    ), "true is the first sound of speech; only replaces"
+    assert words == replace(
+        plain,
+        barge_in_ignore=("mhm", "yeah"),
+        vad=replace(plain.vad, stop_secs=0.4),
+        smart_turn_stop_secs=5,
+        look_ahead="off",
+    )
+    assert effective(agent, "words").limits.warning == "One minute, Jo."
+
+
+def test_what_stands_below_a_switch_switches_it_on(tmp_path: Path) -> None:
+    text = "prompt: x\nturns: {barge_in: false, smart_turn: false}\nstages:\n  one:\n    prompt: x\n"
+    text += "    turns: {barge_in: {after_words: 3}, smart_turn: {stop_secs: 4}}\n    next: [{otherwise: one}]\n"
+    turns = effective(read(text, tmp_path), "one").turns
+    assert (turns.barge_in, turns.barge_in_after_words) == (True, 3)
+    assert (turns.smart_turn, turns.smart_turn_stop_secs) == (True, 4)
+
+
+def test_old_text_of_a_stage_goes_without_the_idle_that_the_agent_has_no_more() -> None:
+    stage = Stage("a", prompt="x", turns={"idle": {"after": 30.0}})
+    assert effective(agent_with(a=stage), "a").turns.idle is None
+    whole = replace(stage, turns={"idle": {"after": 30.0, "say": "Hm?"}})
+    assert effective(agent_with(a=whole), "a").turns.idle == Idle(30, "Hm?")
+
+
+def test_a_stages_turns_are_told_by_the_classes_of_the_agents(tmp_path: Path) -> None:
+    agent = read(IN_STAGES, tmp_path)
+    changed = change(effective(agent, "plain"), effective(agent, "notice"))
+    assert {field.path: field.when for field in changed.fields if field.path != "next"} == {
+        "turns.barge_in": "next turn",
+        "turns.mute": "next turn",
+        "turns.idle": "now",
     }
 
 

@@ -296,6 +296,10 @@ CASES: dict[str, tuple[str, str]] = {
     "muted-anyway": ("turns: {barge_in: false, mute: [always]}\n", "turns: {barge_in: false}\n"),
     "mute-without-greeting": ("turns: {mute: [greeting]}\n", "greeting: Hi.\nturns: {mute: [greeting]}\n"),
     "other-stop": ("turns: {speech_timeout: 1s}\n", "turns: {stop: speech_timeout, speech_timeout: 1s}\n"),
+    "half-an-idle": (
+        stage("    prompt: One.\n    turns: {idle: {after: 30s}}\n"),
+        "turns: {idle: {after: 8s, say: Hello?}}\n" + stage("    prompt: One.\n    turns: {idle: {after: 30s}}\n"),
+    ),
     "stop-against-smart-turn": (
         "turns: {stop: smart_turn, smart_turn: false}\n",
         "turns: {stop: smart_turn}\n",

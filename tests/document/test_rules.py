@@ -75,6 +75,60 @@ def test_streaming_family_may_not(model: str) -> None:
     assert codes(f"stt: {{model: {model}, format_turns: false, keyterms: [Northwind]}}\n") == []
 
 
+def turns_of_a_stage(turns: str, agents: str = "", ear: str = "{}") -> str:
+    way = "    next: [{otherwise: bye}]\n  bye: {say: Goodbye., end: true}\n"
+    return f"{agents}stages:\n  one:\n    prompt: x\n    stt: {ear}\n    turns: {{{turns}}}\n{way}"
+
+
+IDLE = "turns: {idle: {after: 9s, say: Hello?}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "at"),
+    [
+        (turns_of_a_stage("smart_turn: true", ear="{turn_detection: assemblyai}"), "smart-turn-unused", "smart_turn"),
+        (turns_of_a_stage("vad: {stop_secs: 1}"), "smart-turn-slowed", "vad.stop_secs"),
+        (turns_of_a_stage("idle: {after: 2s}", IDLE), "idle-too-soon", "idle.after"),
+        (turns_of_a_stage("smart_turn: {stop_secs: 9}", IDLE), "idle-too-soon", "smart_turn.stop_secs"),
+        (
+            turns_of_a_stage("idle: {after: 90s}", f"limits: {{max_call: 1m}}\n{IDLE}"),
+            "idle-after-the-end",
+            "idle.after",
+        ),
+        (turns_of_a_stage("vad: {min_volume: 1}"), "hard-of-hearing", "vad.min_volume"),
+        (turns_of_a_stage("vad: {start_secs: 0}"), "jumpy", "vad.start_secs"),
+        (turns_of_a_stage("barge_in: false", "turns: {mute: [always]}\n"), "muted-anyway", "barge_in"),
+        (turns_of_a_stage("speech_timeout: 1s"), "other-stop", "speech_timeout"),
+        (turns_of_a_stage("stop: smart_turn, smart_turn: false"), "stop-against-smart-turn", "smart_turn"),
+        (turns_of_a_stage("stop: speech_timeout", ear="{turn_detection: assemblyai}"), "own-turns", "stop"),
+        (turns_of_a_stage("vad: {confidence: 0.9}"), "thresholds-apart", "vad.confidence"),
+    ],
+)
+def test_advice_about_turn_taking_is_given_in_the_stage_that_needs_it(text: str, code: str, at: str) -> None:
+    assert [(p.code, p.path) for p in problems(text)] == [(code, f"stages.one.turns.{at}")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        turns_of_a_stage("vad: {stop_secs: 1}, smart_turn: false"),
+        turns_of_a_stage("vad: {stop_secs: 1}", ear="{turn_detection: assemblyai}"),
+        turns_of_a_stage("idle: false, smart_turn: {stop_secs: 9}", IDLE),
+        turns_of_a_stage("barge_in: false, mute: {only: []}", "turns: {mute: [always]}\n"),
+        turns_of_a_stage("speech_timeout: 1s", "turns: {stop: speech_timeout}\n"),
+        turns_of_a_stage("speech_timeout: 1s, stop: speech_timeout"),
+        turns_of_a_stage("vad: {confidence: 0.9}", ear="{vad_threshold: 0.6}"),
+        turns_of_a_stage("idle: {after: 30s, say: Hm?}"),
+    ],
+)
+def test_what_the_stage_itself_or_the_agent_says_counts_for_the_advice(text: str) -> None:
+    assert codes(text) == []
+
+
+def test_a_misspelled_half_of_an_idle_is_one_problem() -> None:
+    assert codes(turns_of_a_stage("idle: {afer: 30s, say: Hm?}")) == ["unknown-key"]
+
+
 @pytest.mark.parametrize("setting", ["mode: balanced", "voice_focus: far-field", "sample_rate: 8000"])
 def test_what_a_session_opens_with_may_stand_in_a_stage(setting: str) -> None:
     assert codes(stage_with(setting)) == []

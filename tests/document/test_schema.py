@@ -200,6 +200,16 @@ def test_stage_settings_are_those_of_the_agent() -> None:
         assert stage == set(settings_of(schema()["$defs"][service], {})) - {"provider", "endpoint", "fallback"}
 
 
+def test_turns_of_a_stage_are_those_of_the_agent_or_say_why_not() -> None:
+    def names_below(node: Node) -> set[str]:
+        return {path for path, _ in settings(node) if "only" not in path and not path.endswith("]")}
+
+    agents, stages = schema()["$defs"]["turns"], schema()["$defs"]["stage"]["properties"]["turns"]
+    assert names_below(stages) == names_below(agents)
+    refused = {path for path, node in settings(stages) if not is_taken(node)}
+    assert refused == {"start", "smart_turn.pre_speech_ms", "smart_turn.max_duration_secs"}
+
+
 BY_HAND: list[tuple[Part, str]] = [("stt", "assemblyai"), ("llm", "openai"), ("tts", "cartesia")]
 
 
