@@ -80,7 +80,7 @@ OPENAI = [
         SORRY,
         "OpenAI TTS refuses what it was asked for: The model `tts-9` does not exist. Check ",
     ),
-    Row("hangs before the first sound", lambda v: v.hang(times=None), SORRY, "no sound came for 2.5 s."),
+    Row("hangs before the first sound", lambda v: v.hang(times=None), SORRY, "no sound came for 3.2 s."),
     Row("hangs in mid-sentence", lambda v: v.hang(7), SORRY, unsaid.BROKE_OFF),
     Row("hangs in mid-sentence, another follows", lambda v: v.hang(7), SORRY, unsaid.BROKE_OFF, answer=TWO),
     Row("breaks before the first sound, once", lambda v: v.cut(), ONE),
@@ -91,7 +91,7 @@ OPENAI = [
 
 async def test_voice_that_is_asked_by_http_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row is a call of its own."""
-    monkeypatch.setattr(unsaid, "LIMIT_SECS", 2.5)
+    monkeypatch.setattr(unsaid, "LIMIT_SECS", 3.2)
     await side_by_side(OPENAI, lambda row: fails(row, OpenAISpeechEmulator, tmp_path), batch=7)
 
 
