@@ -178,6 +178,57 @@ def test_one_edit_is_one_sentence(text: str, was: str, now: str, said: str) -> N
     assert len(lines) == (2 if "otherwise" in was or ("listen_for" in now + was and "stt" in was) else 1), lines
 
 
+TURNS_BY_STAGE = """
+prompt: Be brief.
+turns:
+  barge_in: {{after_words: 2, ignore: [mhm]}}
+  mute: [tools]
+  idle: {{after: 9s, say: "Hm, {{{{ who }}}}?"}}
+variables: {{who: {who}}}
+limits: {{max_call: 9m, warning: "Soon, {{{{ who }}}}."}}
+stages:
+  one:
+    prompt: Ask.
+    turns: {{vad: {{}}{turns}}}
+    next: [{{otherwise: bye}}]
+  bye: {{say: Goodbye., end: true}}
+"""
+LATER, ONCE = " in stage one: running calls, from their next turn", " in stage one: running calls, at once"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("", ", barge_in: false", f"callers may no longer interrupt{LATER}"),
+        (", barge_in: false", "", f"callers may interrupt{LATER}"),
+        ("", ", barge_in: true", f"the first sound of speech interrupts{LATER}"),
+        ("", ", barge_in: {after_words: 5}", f"takes more words to interrupt it: after_words, 5 instead of 2{LATER}"),
+        ("", ", barge_in: {ignore: [yes]}", f"turns.barge_in.ignore also has yes{LATER}"),
+        ("", ", mute: {only: [always]}", f"turns.mute has always in place of what the agent's has{LATER}"),
+        ("", ", idle: {after: 30s}", f"speaks to a silent caller 21 s later{ONCE}"),
+        ("", ", idle: false", f"says nothing to a silent caller any more{ONCE}"),
+        (", idle: false", ", idle: {after: 30s}", f"speaks to a silent caller after 30 s{ONCE}"),
+        ("", ", idle: {after: 9}", f"turns.idle.after is 9 s, which changes nothing{ONCE}"),
+        ("", ", smart_turn: {stop_secs: 5}", f"waits 2 s longer for a caller who sounds unfinished{LATER}"),
+        ("", ", look_ahead: off", f"looking ahead to the next stage is off instead of likely{LATER}"),
+    ],
+)
+def test_a_stages_turn_taking_is_told_against_what_held_there(was: str, now: str, said: str) -> None:
+    text = TURNS_BY_STAGE
+    assert told(text.format(who="Jo", turns=was), text.format(who="Jo", turns=now)) == [said]
+
+
+def test_a_variable_in_what_is_said_to_a_silent_caller_is_one_sentence() -> None:
+    lines = told(TURNS_BY_STAGE.format(who="Jo", turns=""), TURNS_BY_STAGE.format(who="Al", turns=""))
+    assert lines == ['the variable who is "Al" instead of "Jo": running calls, from their next turn']
+
+
+def test_a_voice_is_heard_from_the_next_sentence_as_a_save_says() -> None:
+    text = "prompt: Hi.\ntts: {speed: 1.1}\nstages:\n  one: {say: Bye., end: true, tts: {speed: 1.2}}\n"
+    assert told(text, text.replace("1.1", "1.3"))[0].endswith(": running calls, from their next sentence")
+    assert told(text, text.replace("1.2", "1.4"))[0].endswith("in stage one: running calls, from their next sentence")
+
+
 def test_first_stage_order_and_names_of_stages_are_told() -> None:
     stages = "prompt: Be brief.\nstages:\n"
     a, b, c = (f"  {name}:\n    prompt: Talk.\n    say: {name}.\n    end: true\n" for name in "abc")

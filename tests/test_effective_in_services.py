@@ -12,12 +12,13 @@ import json
 import os
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields, replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.cartesia.tts import GenerationConfig
 from pipecat.utils.types import is_given
@@ -31,7 +32,7 @@ from runner.compiler.services import Here
 from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.effective import Change, Effective, change, effective
 from tests.cloud.vendors import KEYS
-from tests.emulators import AssemblyAIEmulator, CartesiaEmulator, Emulator, OpenAIEmulator
+from tests.emulators import AssemblyAIEmulator, CartesiaEmulator, Emulator, OpenAIEmulator, until
 from tests.moments import EXAMPLES, PLAIN, applied, opened
 
 PROVIDER: dict[Part, str] = {"stt": "assemblyai", "llm": "openai", "tts": "cartesia"}
@@ -152,7 +153,45 @@ async def test_running_services_hold_what_new_ones_would(endpoints: dict[str, st
     everywhere = moments(endpoints)
     way = chance.sample(everywhere, min(STEPS, len(everywhere)))
     (name, now), *others = way
-    call = built(now)
+    async with running(built(now)) as call:
+        for coming, moment in others:
+            expected = taken(now, moment)
+            await call.apply(change(now, expected), expected)
+            await _becomes(call, held(built(expected)), f"{name} -> {coming} (seed {SEED})")
+            name, now = coming, expected
+
+
+@pytest.mark.parametrize("guard", [{"barge_in": False}, {"mute": ("always",)}], ids=str)
+async def test_words_that_nobody_may_cut_off_are_said_out_before_that_changes(
+    guard: dict[str, Any], endpoints: dict[str, str]
+) -> None:
+    """A stage may be left while its words are still being spoken."""
+    at = {part: replace(getattr(PLAIN, part), endpoint=endpoints[part]) for part in PARTS}
+    free = effective(replace(PLAIN, **at), None)
+    guarded = replace(free, turns=replace(free.turns, **guard))
+    async with running(built(guarded)) as call:
+        assert call.turns
+        listening = call.turns._listening  # pyright: ignore[reportPrivateUsage]
+        await listening.process_frame(BotStartedSpeakingFrame())
+        await call.apply(change(guarded, free), free)
+        await asyncio.sleep(0.2)
+        assert _is_guarded(call)
+        await listening.process_frame(BotStoppedSpeakingFrame())
+        await listening.process_frame(BotStartedSpeakingFrame())  # the next words follow at once
+        await until(lambda: not _is_guarded(call))
+        await call.apply(change(free, guarded), guarded)
+        await until(lambda: _is_guarded(call))
+
+
+def _is_guarded(call: Compiled) -> bool:
+    user: Any = call.pair.user()
+    muted_in = cast("Any", call.turns)._listening.muted_in
+    return "always" in muted_in or not user._user_turn_controller._user_turn_strategies.start[0]._enable_interruptions
+
+
+@asynccontextmanager
+async def running(call: Compiled) -> AsyncIterator[Compiled]:
+    """The call, from when its pipeline runs until it has ended."""
     runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
     started = asyncio.Event()
 
@@ -161,17 +200,13 @@ async def test_running_services_hold_what_new_ones_would(endpoints: dict[str, st
         started.set()
 
     await runner.add_workers(call.worker)
-    running = asyncio.create_task(runner.run())
+    run = asyncio.create_task(runner.run())
     await asyncio.wait_for(started.wait(), 10)
     try:
-        for coming, moment in others:
-            expected = taken(now, moment)
-            await call.apply(change(now, expected), expected)
-            await _becomes(call, held(built(expected)), f"{name} -> {coming} (seed {SEED})")
-            name, now = coming, expected
+        yield call
     finally:
         await call.worker.cancel(reason="the test is over")
-        await running
+        await run
         await call.close()
 
 

@@ -324,3 +324,45 @@ def test_words_of_a_person_are_used(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(arguments) == 0
         out = capsys.readouterr().out
         assert not re.search(r"\b(mapping|scalar|object|array|string|property|schema|None|True|False)\b", out)
+
+
+BY_STAGE = """\
+prompt: Be brief.
+turns:
+  barge_in: {after_words: 2, ignore: [mhm]}
+  mute: [tools]
+  stop: speech_timeout
+  idle:
+    after: 8s
+    say: Hello?
+stages:
+  notice:
+    prompt: Read it.
+    turns:
+      mute: [always]
+      idle:
+        after: 30s
+      stop: smart_turn
+    next:
+      - otherwise: free
+  free:
+    prompt: Talk.
+    turns:
+      barge_in: true
+      idle: false
+    next:
+      - otherwise: notice
+"""
+
+
+def test_turns_of_a_stage_come_from_its_lines(tmp_path: Path) -> None:
+    agent = definition(written(tmp_path, BY_STAGE))
+    notice, free = by_path(agent, "notice"), by_path(agent, "free")
+    assert (notice["turns.mute"].value, notice["turns.mute"].line) == (("tools", "always"), 13)
+    assert notice["turns.mute"].note.startswith("added to the agent's, ")
+    assert (notice["turns.idle.after"].value, notice["turns.idle.after"].line) == (30, 15)
+    assert (notice["turns.idle.say"].line, notice["turns.idle.say"].note) == (8, "")
+    assert (notice["turns.smart_turn"].value, notice["turns.smart_turn"].line) == (True, 16)
+    assert (free["turns.smart_turn"].value, free["turns.smart_turn"].line) == (False, 5), "turns.stop says so"
+    assert (free["turns.barge_in.after_words"].value, free["turns.barge_in.after_words"].line) == (0, 22)
+    assert (free["turns.idle"].value, free["turns.idle"].line, free["turns.idle"].note) == (None, 23, "stage free")

@@ -98,6 +98,24 @@ def test_each_change_is_told_with_its_moment(old: str, new: str, said: list[str]
     assert noticed(old, new) == said
 
 
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("start", ["turns.barge_in from the next turn", "turns.idle at once"]),
+        ("human", ["turns.barge_in and turns.idle when the call next enters start"]),
+    ],
+)
+def test_turns_of_a_stage_are_told_where_they_hold(stage: str, said: list[str]) -> None:
+    new = "turns: {barge_in: false, idle: {after: 30s}}\n    prompt: Ask what"
+    assert sorted(noticed("prompt: Ask what", new, stage)) == said
+
+
+def test_turns_that_a_stage_hides_are_told_for_when_it_is_left() -> None:
+    old = agent(SHOP.replace("prompt: Ask what", "turns: {idle: {after: 30s}}\n    prompt: Ask what"))
+    new = replace(old, turns=replace(old.turns, idle=replace(old.turns.idle, after=5)))  # type: ignore[type-var]
+    assert list(reach(Place(old, "start"), new)) == ["turns.idle when the call leaves start"]
+
+
 def test_several_changes_are_told_by_their_moments() -> None:
     text = SHOP.replace("You are Maya", "You are Zoe").replace("79a125e8-", "89a125e8-").replace("0.7", "0.8")
     text = text.replace("prompt: You", "audio: {in_sample_rate: 8000}\nprompt: You")
