@@ -29,9 +29,10 @@ def _many_calls_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     load_voice()
 
 
-async def test_sentence_that_a_deaf_ear_lets_pass_is_heard_whole_by_the_next(tmp_path: Path) -> None:
-    rows = product(MODES, (None, 0.9))
-    await at_once(_heard_whole(mode, after, tmp_path / f"{mode} {after}") for mode, after in rows)
+async def test_deaf_ear_is_followed_by_the_next_and_two_are_a_call_that_says_goodbye(tmp_path: Path) -> None:
+    works = [_heard_whole(mode, after, tmp_path / f"{mode} {after}") for mode, after in product(MODES, (None, 0.9))]
+    works += [_says_goodbye(mode, tmp_path / mode) for mode in MODES]
+    await at_once(works)
 
 
 async def _heard_whole(mode: str, after: float | None, folder: Path) -> None:
@@ -52,10 +53,6 @@ async def _heard_whole(mode: str, after: float | None, folder: Path) -> None:
         await two.both_sentences()
         assert len([one for one in ears.sessions if one.frames]) == 2, "it was tried a second time"
         assert two.told(f"{SILENT}. AssemblyAI (universal-3-6-pro) goes on."), call.problems
-
-
-async def test_two_deaf_ears_are_a_call_that_says_goodbye_within_ten_seconds(tmp_path: Path) -> None:
-    await at_once(_says_goodbye(mode, tmp_path / mode) for mode in MODES)
 
 
 async def _says_goodbye(mode: str, folder: Path) -> None:

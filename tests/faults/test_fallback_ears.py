@@ -12,6 +12,7 @@ import pytest
 from runner.compiler.fallback import ears as fallback_ears
 from runner.compiler.fallback import member as fallback_member
 from runner.compiler.fallback import relay as fallback_relay
+from runner.compiler.services.assemblyai import outage as assemblyai_outage
 from tests.emulators import AssemblyAIEmulator, sound, until
 from tests.faults.test_fallback import at_once
 from tests.faults.two_ears import MODES, Breaks, two_ears
@@ -76,12 +77,15 @@ async def _heard_whole(breaks: Callable[[AssemblyAIEmulator], Awaitable[None]], 
         await two.both_sentences()
 
 
-@pytest.mark.parametrize("mode", MODES)
-async def test_first_ear_hears_again_after_its_rest(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_first_ear_hears_again_after_its_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fallback_member, "REST_SECS", 0.5)
     monkeypatch.setattr(fallback_relay, "_SETTLES_SECS", 0.3)
     monkeypatch.setattr(fallback_ears, "_QUIET_SECS", 0.3)
-    async with two_ears(tmp_path, lambda ears: ears.refuse_handshakes(503, None), file=MODES[mode]) as two:
+    await at_once(_hears_again(mode, tmp_path / mode) for mode in MODES)
+
+
+async def _hears_again(mode: str, folder: Path) -> None:
+    async with two_ears(folder, lambda ears: ears.refuse_handshakes(503, None), file=MODES[mode]) as two:
         await until(lambda: two.told("goes on."), 15)
         two.ears._refused_handshakes.clear()
         await say_first(two.call, two.timeline)
@@ -91,9 +95,13 @@ async def test_first_ear_hears_again_after_its_rest(mode: str, tmp_path: Path, m
         assert two.ears.session.finals == [SECOND]
 
 
-@pytest.mark.parametrize("status", [401, 503])
-async def test_both_ears_dead_is_a_call_that_says_goodbye(status: int, tmp_path: Path) -> None:
-    async with two_ears(tmp_path, lambda ears: ears.refuse_handshakes(status, None)) as two:
+async def test_both_ears_dead_is_a_call_that_says_goodbye(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemblyai_outage, "LOST_SECS", 3.0)
+    await at_once(_says_goodbye(status, tmp_path / str(status)) for status in (401, 503))
+
+
+async def _says_goodbye(status: int, folder: Path) -> None:
+    async with two_ears(folder, lambda ears: ears.refuse_handshakes(status, None)) as two:
         two.other.refuse_handshakes(status, None)
         await two.call.until_over(20)
         assert (two.call.reason or "").startswith("the agent cannot hear any more")
