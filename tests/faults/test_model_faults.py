@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.definition import OnTrouble
+from runner.events import SilenceOver
 from runner.live import silence
 from tests.emulators import OpenAIEmulator, sound, until
 from tests.emulators.openai import Reply, ToolCall
@@ -307,12 +308,29 @@ async def test_silence_has_a_cause_and_ends_with_a_sentence(tmp_path: Path, monk
         await until(lambda: call.silences, 30)
         (told,) = call.silences
         assert told.part == "llm"
-        assert told.text == "Nobody has spoken for 0.3 s. The call waits for the model's first word (OpenAI)."
+        assert told.awaited == "the model's first word (OpenAI)"
+        assert told.text == f"Nobody has spoken for {told.seconds:.1f} s. The call waits for {told.awaited}."
         assert any("WARNING" in line and told.text in line for line in call.log)
         await call.until_said(SORRY)
+        assert any(isinstance(over, SilenceOver) and over.seconds > told.seconds for over in call.events)
         assert time.monotonic() - asked < 15, "and not after the thirty seconds of the model"
         assert call.mind.requests[0].abandoned
         assert call.troubles == ["OpenAI let the caller wait for 1 s (on_trouble.after). The answer is given up."]
+
+
+async def test_silence_is_told_anew_when_something_else_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "NOTICED_SECS", 0.3)
+    async with faulty_call(tmp_path, "tts: {timeout: 9s}\non_trouble: {after: 6s}\n", lines=False) as call:
+        call.mind.first_delay = 0.8
+        call.voice.hang(times=None)
+        await call.ask()
+        await until(lambda: len(call.silences) == 2, 30)
+        assert [told.awaited for told in call.silences] == [
+            "the model's first word (OpenAI)",
+            "the voice's first sound (Cartesia)",
+        ]
 
 
 async def test_answer_that_comes_in_time_is_no_silence(tmp_path: Path) -> None:
