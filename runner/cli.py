@@ -6,6 +6,8 @@ Exit codes: 0 fine, 1 problems that a person can mend, 2 wrong usage, 3 a fault 
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import json
 import os
 import sys
@@ -44,8 +46,26 @@ other commands:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Never lets an exception through: a fault of ours becomes exit code 3 and a log file."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run one command. Never lets an exception through: a fault of ours becomes exit code 3 and a log file.
+
+    As the program itself (without argv) it does not come back once Pipecat was loaded (`_leave`).
+    """
+    code = _answer(list(sys.argv[1:] if argv is None else argv))
+    if argv is None and "pipecat" in sys.modules:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """End the process now: Python would wait for threads of native clients, and Daily's stays in a room that it cannot reach."""
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _answer(arguments: list[str]) -> int:
     try:
         command = arguments[0] if arguments and arguments[0] in _COMMANDS else "run"
         if command == "check":

@@ -9,10 +9,10 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import uvicorn
 from loguru import logger
@@ -38,6 +38,8 @@ from runner.wording import counted
 
 if TYPE_CHECKING:
     from runner.live.carriers.daily.room import RoomCall
+
+Done = TypeVar("Done")
 
 _GOODBYE_SECS = 0.9
 """Ctrl-C: the calls and the server have this long together."""
@@ -122,10 +124,11 @@ class _House:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         watching = asyncio.create_task(self._watch(watcher))
         await asyncio.wait({serving, asyncio.create_task(server.up.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        room = await self._daily_call(stop)
-        await self._local_call(stop)
-        self._banner()
         stopping = asyncio.create_task(stop.wait())
+        room = await self._unless(stopping, self._daily_call(stop))
+        if not stop.is_set():
+            await self._local_call(stop)
+            self._banner()
         await asyncio.wait({stopping, serving, watching}, return_when=asyncio.FIRST_COMPLETED)
         if self._options.serving and stop.is_set():
             await drain(self._switchboard.gate, at_once, self._options.serving.drain_secs, self._terminal.line)
@@ -136,6 +139,16 @@ class _House:
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
         return 1 if room and room.failure else 0
+
+    async def _unless(self, stopping: asyncio.Task[Any], work: Coroutine[Any, Any, Done]) -> Done | None:
+        """Do it, but give it up when runner is stopped meanwhile; what it has to clear away then gets a moment."""
+        task = asyncio.create_task(work)
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        task.cancel()
+        self._switchboard.see_off(task)
+        return None
 
     async def _close(self, server: uvicorn.Server, serving: asyncio.Task[None], watcher: Watcher) -> None:
         await self._switchboard.close("runner was stopped", patience=self._goodbye)

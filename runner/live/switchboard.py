@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -44,7 +44,7 @@ class Switchboard:
         self._model: LocalModel | None = None
         self._meaning: Meaning | None = None
         self._calls: set[Call] = set()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._preparing = asyncio.Lock()
 
     def admit(self) -> Admission:
@@ -161,14 +161,15 @@ class Switchboard:
         """Keys, and whatever else the environment and `.env` hold now."""
         return self._environment
 
-    def see_off(self, work: asyncio.Task[None]) -> None:
+    def see_off(self, work: asyncio.Task[Any]) -> None:
         """What a carrier still has to do after a call (delete its room): `close` waits for it a moment."""
         self._running.add(work)
         work.add_done_callback(self._running.discard)
 
     async def close(self, reason: str, *, patience: float = 1.0) -> None:
-        """End every call politely and stop what was started."""
-        await asyncio.gather(*(call.end(reason) for call in self.calls))
+        """End every call politely, one that nobody has come to at once, and stop what was started."""
+        calls = self.calls
+        await asyncio.gather(*((c.end if c.conversation.begun else c.cancel)(reason) for c in calls))
         if self._running:
             await asyncio.wait(self._running, timeout=patience)
         if self._model:

@@ -22,8 +22,8 @@ from runner.live.carriers.daily.rest import DailyKeyMissing, DailyRefused, Daily
 from runner.live.carriers.daily.room import RoomCall
 from runner.live.carriers.daily.transport import RoomTransport
 from tests.cloud.rooms import DAILY_KEY, Rooms, rooms
-from tests.cloud.vendors import KEYS, Ports, Vendors
-from tests.emulators import DailyEmulator, until
+from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
+from tests.emulators import DailyEmulator, until, wait_until
 from tests.running import PROJECT, Running, free_port, run
 
 GREETING = "Hi, this is Maya from Northwind. How can I help?"
@@ -112,6 +112,27 @@ def test_room_that_lets_nobody_in_ends_the_command(tmp_path: Path) -> None:
         assert running.process.wait(10) == 1
         assert "Traceback" not in running.output
         assert running.output.count("Daily did not let the agent in") == 1
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("moment", ["the room is made", "the room is joined"])
+def test_ctrl_c_while_the_room_is_made_or_joined_ends_within_a_second(tmp_path: Path, moment: str) -> None:
+    """Daily's own client finds no network here and keeps trying."""
+    ports = Ports.free()
+    command = (PROJECT / "agents" / "hello.yaml", "--daily", "--no-browser", "--port", free_port(), *ports.arguments)
+    with DailyEmulator(key=DAILY_KEY).in_thread() as daily, vendors_on(ports):
+        daily.slow = 20.0 if moment == "the room is made" else 0.0
+        keys = {**KEYS, "DAILY_API_KEY": DAILY_KEY, "DAILY_API_URL": daily.url}
+        with Running(*command, cwd=tmp_path, env=keys) as running:
+            if daily.slow:
+                wait_until(lambda: bool(daily.requests), 60)
+            else:
+                running.wait_for("ready")
+            code, taken = running.stop()
+        assert code == 0, running.output
+        assert taken < 1
+        assert not daily.rooms
+        assert "Traceback" not in running.output
 
 
 # the call

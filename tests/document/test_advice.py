@@ -349,6 +349,19 @@ CASES: dict[str, tuple[str, str]] = {
         DETECTED + stage("    prompt: One.\n") + "languages: {es: {prompt: x}}\n",
         DETECTED + stage("    prompt: One.\n") + "languages: {es: {prompt: x, say: {bye: Adiós.}}, en: {prompt: x}}\n",
     ),
+    "language-lines-untranslated": (
+        DETECTED + "limits: {goodbye: Bye.}\nlanguages: {es: {prompt: x, on_trouble: Perdón. Otra vez.}}\n",
+        DETECTED + "on_trouble: Sorry.\nlanguages: {es: {prompt: x, on_trouble: {say: Perdón., goodbye: Adiós.}}}\n",
+    ),
+    "language-line-of-nothing": (
+        DETECTED + "languages: {es: {prompt: x, turns: {idle: {say: ¿Sigue ahí?}}}}\n",
+        DETECTED
+        + "turns: {idle: {after: 8s, say: Still there?}}\nlanguages: {es: {prompt: x, turns: {idle: {say: ¿Sigue ahí?}}}}\n",
+    ),
+    "lines-in-english": (
+        "tts: {language: es-MX}\n",
+        "tts: {language: es}\non_trouble: {say: Perdón., goodbye: Adiós.}\n",
+    ),
     "language-without-prompt": (
         DETECTED + "languages: {es: {confidence: 0.9}}\n",
         DETECTED + "languages: {es: {confidence: 0.9}}\nstages:\n  one:\n    prompt: Speak {{ language }}.\n" + WAY_OUT,

@@ -9,6 +9,7 @@ Source of the names of properties: Daily's REST documentation, "Create a room" a
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -98,6 +99,7 @@ class DailyEmulator(Emulator):
     """`async with DailyEmulator() as emu:`, then `DAILY_API_URL=emu.url`.
 
     rooms: those that exist now, by name.  created: every room ever made.  tokens: properties by token.
+    slow:  seconds that every answer takes.
     held:  telephone calls that wait for a room: callDomain by callId. connected: the SIP address each was sent to.
     """
 
@@ -113,6 +115,7 @@ class DailyEmulator(Emulator):
         self.held: dict[str, str] = {}
         self.connected: dict[str, str] = {}
         self.requests: list[DailyRequest] = []
+        self.slow = 0.0
         self._faults: Planned[int] = Planned()
         self._token_faults: Planned[int] = Planned()
 
@@ -162,6 +165,7 @@ class DailyEmulator(Emulator):
     async def _handle(self, request: web.Request) -> dict[str, Any]:
         body = await _body(request)
         self.requests.append(DailyRequest(time.time(), request.method, request.path, body))
+        await asyncio.sleep(self.slow)
         is_token = request.path.endswith("/meeting-tokens")
         if status := self._faults.take() or (self._token_faults.take() if is_token else None):
             raise _RefusedError(status, "server-error")

@@ -13,6 +13,7 @@ from runner.catalog import (
     PROVIDERS,
 )
 from runner.document.names import closest
+from runner.document.places import Where
 from runner.document.rules.ears import DEFAULT_MODEL, GUIDE
 from runner.document.rules.rule import Hit, Rule
 from runner.document.rules.view import OWN_VENDORS, Agent, group_of, list_of, number_of
@@ -138,12 +139,94 @@ def _no_such_stage(agent: Agent) -> Iterator[Hit]:
 
 def _untranslated(agent: Agent) -> Iterator[Hit]:
     """Stages whose line the voice of another language would read out."""
-    own = str(group_of(agent.data.get("tts")).get("language", "en")).split("-")[0].lower()
+    own = _own_language(agent)
     spoken = [name for name, stage in agent.stages.items() if "say" in stage]
     for code, one in group_of(agent.data.get("languages")).items():
         lacking = [name for name in spoken if name not in group_of(group_of(one).get("say"))]
         if lacking and code != own:
             yield Hit(("languages", code), {"code": code, "stages": ", ".join(lacking)})
+
+
+_PLACES: tuple[tuple[str, ...], ...] = (
+    *(("on_trouble", "say"), ("on_trouble", "goodbye")),
+    *(("limits", "warning"), ("limits", "goodbye")),
+    *(("turns", "idle", "say"), ("turns", "idle", "goodbye")),
+)
+"""What is said as written beside greetings and the lines of stages, and may be said in each language."""
+
+_RUNNERS_OWN = _PLACES[:2]
+"""What is said in English where the file does not say it."""
+
+
+def _written(group: object, place: tuple[str, ...]) -> str | None:
+    """The line at a place of the agent file or of one of its languages; `on_trouble: Sorry.` is its say."""
+    whole = group_of(group)
+    for name in place[:-1]:
+        if place[-1] == "say" and isinstance(whole.get(name), str):
+            return str(whole[name])
+        whole = group_of(whole.get(name))
+    line = whole.get(place[-1])
+    return line if isinstance(line, str) else None
+
+
+def _says(agent: Agent, place: tuple[str, ...]) -> bool:
+    """Whether the agent itself says something there, in whichever words."""
+    if place in _RUNNERS_OWN:
+        return agent.data.get("on_trouble") is not False
+    return any(_written(group, place) is not None for group in (agent.data, *agent.stages.values()))
+
+
+def _follows_language(agent: Agent, place: tuple[str, ...]) -> bool:
+    """Whether the agent's own line differs by language itself: `{% if language == "Spanish" %}`."""
+    return "language" in (_written(agent.data, place) or "").partition("{")[2]
+
+
+def _own_language(agent: Agent) -> str:
+    """As `effective.own_language`: the short code of what the voice speaks."""
+    return str(group_of(agent.data.get("tts")).get("language", "en")).split("-")[0].lower()
+
+
+def _untranslated_lines(agent: Agent) -> Iterator[Hit]:
+    """Lines beside those of stages that the voice of another language would read out."""
+    spoken = [place for place in _PLACES if _says(agent, place) and not _follows_language(agent, place)]
+    for code, one in group_of(agent.data.get("languages")).items():
+        lacking = [".".join(place) for place in spoken if _written(one, place) is None]
+        if lacking and code != _own_language(agent):
+            yield Hit(("languages", code), {"name": LANGUAGE_NAMES.get(code, code), "lines": ", ".join(lacking)})
+
+
+def _line_of_nothing(agent: Agent) -> Iterator[Hit]:
+    for code, one in group_of(agent.data.get("languages")).items():
+        for place in _PLACES:
+            if _written(one, place) is not None and not _says(agent, place):
+                at: Where = ("languages", code, *place)
+                at = at if at in agent.source.places else at[:-1]
+                off = (
+                    "on_trouble is false" if place in _RUNNERS_OWN else f"the agent has no {'.'.join(place)} of its own"
+                )
+                yield Hit(at, {"why": off})
+
+
+def _in_english(agent: Agent) -> Iterator[Hit]:
+    """An agent that speaks another language alone, and says what runner has in English."""
+    codes = [str(code) for code in list_of(_ear(agent).get("language_codes"))]
+    voice = group_of(agent.data.get("tts")).get("language")
+    own = (
+        _own_language(agent)
+        if isinstance(voice, str)
+        else codes[0]
+        if len(codes) == 1 and codes[0] != "multi"
+        else "en"
+    )
+    where: Where = ("tts", "language") if isinstance(voice, str) else ("stt", "language_codes")
+    spoken = group_of(group_of(agent.data.get("languages")).get(own))
+    lacking = [
+        ".".join(place)
+        for place in _RUNNERS_OWN
+        if _says(agent, place) and _written(agent.data, place) is None and _written(spoken, place) is None
+    ]
+    if own != "en" and lacking:
+        yield Hit(where, {"name": LANGUAGE_NAMES.get(own, own), "lines": " and ".join(lacking)})
 
 
 def _nothing_follows(agent: Agent) -> Iterator[Hit]:
@@ -253,6 +336,33 @@ RULES = (
         "Add say: to this language, with a line for each of them.",
         OWN,
         _untranslated,
+    ),
+    Rule(
+        "language-lines-untranslated",
+        "warning",
+        "languages",
+        "A caller who speaks {name} hears these lines as they stand there, or in English where they do not: {lines}.",
+        "Write them below this language too, for example on_trouble: and a sentence.",
+        OWN,
+        _untranslated_lines,
+    ),
+    Rule(
+        "language-line-of-nothing",
+        "warning",
+        "lines of a language",
+        "This is never said: {why}.",
+        "Set that first, or remove this line.",
+        OWN,
+        _line_of_nothing,
+    ),
+    Rule(
+        "lines-in-english",
+        "warning",
+        "tts.language, stt.language_codes and on_trouble",
+        "This agent speaks {name}, and would say in English, as runner has it: {lines}.",
+        "Write them in {name}: on_trouble: with say: and goodbye:. Or on_trouble: false to say nothing.",
+        OWN,
+        _in_english,
     ),
     Rule(
         "language-without-prompt",

@@ -2,7 +2,7 @@
 
 While a room is being joined and Daily does not answer, the native client's `release()` does not return. Pipecat 1.14 calls it in
 a thread that Python waits for at its end, so Ctrl-C without a network would never end the process. Here it is called in a
-thread that nobody waits for longer than a moment.
+thread that nobody waits for longer than a moment, and not at all before the room is joined.
 
 An error before the room is joined is the end of the call, told once by whoever listens to `on_error`; Pipecat 1.14 would also
 push it into the pipeline that is still being set up.
@@ -29,7 +29,8 @@ class RoomTransport(DailyTransport):
         def release_without_waiting() -> None:
             thread = threading.Thread(target=release, name="daily-release", daemon=True)
             thread.start()
-            thread.join(_RELEASE_SECS)
+            if self._is_in:
+                thread.join(_RELEASE_SECS)
 
         self._client._cleanup = release_without_waiting
 
