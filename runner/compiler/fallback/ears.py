@@ -31,8 +31,8 @@ from runner.compiler.fallback.unheard import Sign, Unheard
 from runner.compiler.services.assemblyai.ears import AssemblyAIEars
 from runner.compiler.services.refused import RefusedSessionFrame
 
-MENDS_SECS = 1.0
-"""How long an ear that opens another session may take for it."""
+MENDS_SECS = 2.0
+"""How long an ear that opens another session may take for it. AssemblyAI: about 1.2 s."""
 
 SILENT_SECS = 4.0
 """How long an ear may send no word of what the caller said, while another one could take over. AssemblyAI's finds out itself,
@@ -155,14 +155,14 @@ class Ears(Relay):
             self._mending = self.create_task(self._mend(self.at_work, error), "mends")
 
     async def _mend(self, member: Member, error: ErrorFrame) -> None:
-        """An ear opens another session by itself: if that takes too long the next one hears."""
-        until = time.monotonic() + MENDS_SECS
-        while time.monotonic() < until and self.at_work is member:
-            await asyncio.sleep(0.05)
-            if isinstance(member.service, AssemblyAIEars) and member.service.hears:
+        """An ear opens another session by itself: if that takes too long the next one hears, or the call is over."""
+        ear, began = member.service, time.monotonic()
+        while self.at_work is member and isinstance(ear, AssemblyAIEars) and ear.is_usable and not ear.hears:
+            too_long = time.monotonic() - began >= MENDS_SECS
+            if (too_long and self.successor) or self._nobody_hears:
+                await self.fail(member, error)
                 return
-        if self.at_work is member and self.successor is not None:
-            await self.fail(member, error)
+            await asyncio.sleep(0.05)
 
     def _watch_silence(self) -> None:
         if self._watching is None or self._watching.done():

@@ -256,6 +256,7 @@ class Relay(BasePipeline):
                 await service.queue_frame(CancelFrame(reason="another service is at work"))
                 await asyncio.sleep(0.2)
                 await self._cleanup_processors(parts)
+                await generic.close_client(service)
                 await generic.close_session(service)
 
         if service:
