@@ -281,7 +281,7 @@ class AgentDefinition:
     languages: code -> what changes while the caller speaks that language.
     sources:   every file that was read to make this, absolute, the agent file first. What a watcher has to watch.
     written:   where each setting of a service stands, by its path (`tts.voice`, `stages.email.stt.domain`,
-               `llm.fallback[0].model`, `languages.es.voice`). No part of what an agent is: it does not count when two are compared.
+               `llm.fallback[0].model`, `languages.es.voice`). It does not count when two agents are compared.
     """
 
     name: str
