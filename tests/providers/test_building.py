@@ -41,21 +41,17 @@ EACH_HERE = pytest.mark.parametrize(("part", "name"), [at for at in EVERY if at 
 @pytest.fixture
 async def build() -> AsyncIterator[Build]:
     """Builds what does one part of an agent, as a call does; closes it when the test is over."""
-    built: list[tuple[Part, Any]] = []
+    built: list[Any] = []
 
     def build(part: Part, agent: AgentDefinition) -> Any:
         makers: dict[Part, Any] = {"stt": services.build_stt, "llm": services.build_llm, "tts": services.build_tts}
         provider = agent.stt if part == "stt" else agent.llm if part == "llm" else agent.tts
         service = makers[part](effective(agent, None), dummy_keys(part, provider.provider), Here())
-        built.append((part, service))
+        built.append(service)
         return service
 
     yield build
-    for part, service in built:
-        if part == "llm":
-            await services.close([service])
-        else:
-            await generic.close_session(service)
+    await services.close(built)
 
 
 def test_packages_of_at_least_twelve_extras_are_here() -> None:
