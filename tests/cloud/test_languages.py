@@ -10,7 +10,8 @@ import pytest
 from runner.compiler.callers.said import Turn, Words
 from runner.compiler.callers.spoken_language import LanguageSpoken, words_in
 from runner.definition import SpokenLanguage
-from runner.effective import change, effective, own_language
+from runner.diff import differences
+from runner.effective import change, effective, file_changes, own_language
 from tests.caller import Caller
 from tests.cloud.saves import AgentFile
 from tests.cloud.test_every_setting import agent
@@ -99,6 +100,40 @@ def test_agents_own_language_is_that_of_its_voice(written: str, own: str) -> Non
     assert own_language(agent(SPANISH + written)) == own
 
 
+def test_everything_that_is_said_as_written_has_its_line_in_each_language() -> None:
+    made = agent(
+        "stt: {language_detection: true}\nlimits: {max_call: 15m, warning: One minute.}\n"
+        "turns: {idle: {after: 8s, say: Still there?, goodbye: Bye.}}\non_trouble: Sorry about that.\n"
+        "languages: {es: {on_trouble: Lo siento mucho., limits: {warning: Un minuto., goodbye: Adiós.}, "
+        "turns: {idle: {say: ¿Sigue ahí?}}}}\n"
+    )
+    spanish, own = effective(made, None, "es"), effective(made, None)
+    assert spanish.on_trouble
+    assert own.on_trouble
+    assert (spanish.on_trouble.say, own.on_trouble.say) == ("Lo siento mucho.", "Sorry about that.")
+    assert spanish.on_trouble.goodbye == own.on_trouble.goodbye, "not said in Spanish"
+    assert (spanish.limits.warning, spanish.limits.goodbye) == ("Un minuto.", None), "the agent itself says no goodbye"
+    assert spanish.turns.idle
+    assert (spanish.turns.idle.say, spanish.turns.idle.goodbye) == ("¿Sigue ahí?", "Bye.")
+    assert {field.path for field in change(own, spanish).fields} == {
+        *("tts.language", "on_trouble.say", "limits.warning", "turns.idle"),
+    }
+
+
+def test_line_of_a_language_that_is_saved_is_told_by_its_place() -> None:
+    written = "stt: {language_detection: true}\nlanguages: {es: {prompt: x, on_trouble: {say: Perdón.}}}\n"
+    before, after = agent(written), agent(written.replace("Perdón.", "Lo siento., goodbye: Adiós."))
+    found = {field.path: (field.before, field.after, field.when) for field in file_changes(before, after).fields}
+    assert found == {
+        "languages.es.on_trouble.say": ("Perdón.", "Lo siento.", "next turn"),
+        "languages.es.on_trouble.goodbye": (None, "Adiós.", "next turn"),
+    }
+    assert [str(one) for one in differences(before, after)] == [
+        'on_trouble.say in Spanish says "Lo siento." instead of "Perdón.": running calls, from their next turn',
+        'on_trouble.goodbye in Spanish is new: "Adiós.": running calls, from their next turn',
+    ]
+
+
 def test_the_name_of_the_language_stands_in_texts() -> None:
     text = (
         "stt: {language_detection: true}\nlanguages: {es: {words: 2}}\nstages: {one: {prompt: 'In {{ language }}.'}}\n"
@@ -165,6 +200,17 @@ async def test_say_line_is_in_the_callers_language(call: Call, vendors: Vendors)
         await caller.wait_for_agent_words("Gracias por llamar.")
         assert spoken_with(vendors, "Gracias por llamar.") == (SPANISH_VOICE, "es")
         await caller.wait_for_end()
+
+
+async def test_what_is_said_in_trouble_is_in_the_callers_language(call: Call, vendors: Vendors) -> None:
+    async with call("languages") as caller:
+        await caller.wait_for_agent_words("Good day.")
+        await speak(vendors, caller, "Quiero reservar una mesa.", ("es", 0.93), "Con mucho gusto.")
+        vendors.ears.languages.append(("es", 0.95))
+        vendors.mind.fail(400)
+        await vendors.hear(caller, "Para dos personas por favor.")
+        await caller.wait_for_agent_words("Perdón, ¿puede repetirlo?")
+        assert spoken_with(vendors, "Perdón, ¿puede repetirlo?") == (SPANISH_VOICE, "es")
 
 
 async def test_words_of_several_languages_arrive_as_they_were_heard(call: Call, vendors: Vendors) -> None:

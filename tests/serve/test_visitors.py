@@ -11,8 +11,24 @@ import httpx
 from tests.cloud.vendors import Ports, Vendors
 from tests.emulators import DailyEmulator, wait_until
 from tests.serve.conftest import serving
+from tests.webrtc import WebRTCCaller
 
 DAILY_KEY = "dummy-daily-20b7c4"
+
+
+async def test_visitor_without_a_room_brings_the_variables_with_the_offer(
+    tmp_path: Path, ports: Ports, vendors: Vendors
+) -> None:
+    """What Pipecat's client does with the answer: `requestData` goes along with the WebRTC offer."""
+    (tmp_path / "agents").mkdir()
+    text = "name: sales\nvariables: {company: Northwind}\nprompt: x\ngreeting: This is {{ company }}.\n"
+    (tmp_path / "agents" / "sales.yaml").write_text(text)
+    with serving(tmp_path, ports) as server:
+        body = {"agent": "sales", "variables": {"company": "Acme"}}
+        asked = {"enableDefaultIceServers": True, "transport": "webrtc", "body": body}
+        request = httpx.post(f"{server.http}/start", json=asked, trust_env=False).json()["webrtcRequestParams"]
+        async with WebRTCCaller(f"{server.http}{request['endpoint']}", data=request["requestData"]) as caller:
+            await caller.wait_until(lambda: "This is Acme." in caller.agent_text, "the greeting")
 
 
 def test_two_visitors_two_rooms_and_no_third(tmp_path: Path, ports: Ports, vendors: Vendors) -> None:
