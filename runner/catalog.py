@@ -43,7 +43,7 @@ class Field:
     note: str = ""
 
 
-TURNS: dict[str, When] = {one.name: "next turn" for one in fields(Turns)} | {"vad": "now", "idle": "now"}
+TURNS: dict[str, When] = {one.name: "now" if one.name in ("vad", "idle") else "next turn" for one in fields(Turns)}
 """How soon a change of turn taking reaches a running call: the voice detection and the idle time are told at once, all else
 waits for a moment in which the caller does not speak."""
 

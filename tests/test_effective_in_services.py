@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields, replace
 from typing import Any, cast
@@ -190,7 +190,7 @@ def _is_guarded(call: Compiled) -> bool:
 
 
 @asynccontextmanager
-async def running(call: Compiled) -> AsyncIterator[Compiled]:
+async def running(call: Compiled) -> AsyncGenerator[Compiled]:
     """The call, from when its pipeline runs until it has ended."""
     runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
     started = asyncio.Event()
