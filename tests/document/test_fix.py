@@ -32,7 +32,10 @@ def mended(folder: Path, text: str | bytes) -> Fixed:
         ("stt:\n  speech_model: u3-rt-pro # new\n", "stt:\n  model: u3-rt-pro # new\n"),
         ("stt:\n  min_end_of_turn_silence_when_confident: 300\n", "stt:\n  min_turn_silence: 300\n"),
         ("stt:\n  keyterms_prompt: [a, b]\n", "stt:\n  keyterms: [a, b]\n"),
-        ("stt:\n  language_code: es\ntts:\n  language: es\n", "stt:\n  language_codes: [es]\ntts:\n  language: es\n"),
+        (
+            "stt:\n  language_code: es\ntts:\n  language: es\non_trouble: false\n",
+            "stt:\n  language_codes: [es]\ntts:\n  language: es\non_trouble: false\n",
+        ),
         ("stt: {vad_force_turn_endpoint: false}\n", "stt: {turn_detection: assemblyai}\n"),
         ("stt:\n  vad_force_turn_endpoint: true\n", "stt:\n  turn_detection: pipecat\n"),
         ("stt:\n  should_interrupt: false\n  mode: balanced\n", "stt:\n  mode: balanced\nturns:\n  barge_in: false\n"),

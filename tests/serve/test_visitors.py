@@ -26,7 +26,8 @@ async def test_visitor_without_a_room_brings_the_variables_with_the_offer(
     with serving(tmp_path, ports) as server:
         body = {"agent": "sales", "variables": {"company": "Acme"}}
         asked = {"enableDefaultIceServers": True, "transport": "webrtc", "body": body}
-        request = httpx.post(f"{server.http}/start", json=asked, trust_env=False).json()["webrtcRequestParams"]
+        async with httpx.AsyncClient(trust_env=False) as client:
+            request = (await client.post(f"{server.http}/start", json=asked)).json()["webrtcRequestParams"]
         async with WebRTCCaller(f"{server.http}{request['endpoint']}", data=request["requestData"]) as caller:
             await caller.wait_until(lambda: "This is Acme." in caller.agent_text, "the greeting")
 
