@@ -90,7 +90,7 @@ async def test_whisper_on_this_machine_hears_what_assemblyai_does_not(
     for name, weights in WHISPER.items():
         weights.write(tmp_path / name)
     fallback = f"provider: whisper, model: {tmp_path}"
-    async with two_ears(tmp_path / "call", refused, fallback=fallback) as two:
+    async with two_ears(tmp_path / "call", always_deaf, fallback=fallback) as two:
         call = two.call
         await say_first(call, two.timeline)
         await until(lambda: written(call) or call.reason, 40)
