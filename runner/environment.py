@@ -7,10 +7,10 @@ import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from runner.catalog import KEY_NAMES
-from runner.providers import is_secret, variables
+from runner.masking import masked
+from runner.providers import variables
 
 ENV_FILE = ".env"
 
@@ -93,12 +93,3 @@ class Environment:
 
     def _secrets(self) -> dict[str, str]:
         return {**self.keys, TOKEN_VARIABLE: self.values.get(TOKEN_VARIABLE, "")}
-
-
-def masked(text: str, keys: Mapping[str, str]) -> str:
-    """`text` with each of these keys replaced by the name of its variable, also where it stands as in an address."""
-    for name, key in keys.items():
-        if len(key) > 3 and is_secret(name):
-            for written in (key, quote(key, safe="")):
-                text = text.replace(written, f"[{name}]")
-    return text

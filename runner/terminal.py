@@ -17,6 +17,7 @@ from runner.events import (
     CallStarted,
     Event,
     LanguageChanged,
+    SilenceOver,
     Silent,
     SpeakerCorrected,
     StageEntered,
@@ -115,10 +116,13 @@ class Terminal:
             case TurnLatency(seconds, parts, version):
                 named = ", ".join(_part(what, secs, whose) for what, secs, whose in parts)
                 self.line(f"{who}[latency] {seconds * 1000:.0f} ms: {named}{_by(version)}", _DIM)
-            case Trouble(text, version):
-                self.line(f"{who}[problem] {text}{_by(version)}", _YELLOW)
+            case Trouble(text, version, mended):
+                kind, color = ("mended", _DIM) if mended else ("problem", _YELLOW)
+                self.line(f"{who}[{kind}] {text}{_by(version)}", color)
             case Silent(text, _, _, version):
                 self.line(f"{who}[silence] {text}{_by(version)}", _YELLOW)
+            case SilenceOver():
+                pass  # what ended it has a line of its own
             case CallEnded(reason, version):
                 self.line(f"{who}call ended: {reason}{_by(version)}", _DIM)
                 self._open.discard(call)

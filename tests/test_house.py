@@ -25,7 +25,7 @@ FILES = sorted(
 )
 
 DATA = frozenset(
-    {"definition", "catalog", "effective", "following", "reach", "prompts", "problem", "events", "wording"}
+    {"definition", "catalog", "effective", "following", "reach", "prompts", "problem", "events", "wording", "masking"}
 )
 """Rooms that hold facts and pure functions."""
 
@@ -59,7 +59,8 @@ ROOMS = {
     "reach": room("definition", "catalog", "prompts", "following", "effective", "wording", without=OUTSIDE),
     "prompts": room(packages="jinja2", without=OUTSIDE.replace("sys ", "").replace("time ", "")),
     "selection": room("catalog", "definition", "providers", "local", without=OUTSIDE),
-    "environment": room("catalog", "providers", packages="dotenv"),
+    "masking": room("providers", without=OUTSIDE.replace("urllib ", "")),
+    "environment": room("catalog", "masking", "providers", packages="dotenv"),
     "terminal": room(*DATA, "selection"),
     "logs": room("environment", "terminal", packages="loguru"),
     "document": room(*DATA, packages="yaml jsonschema referencing", without="asyncio socket subprocess threading"),

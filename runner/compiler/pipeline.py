@@ -32,6 +32,7 @@ from runner.compiler.authorship import Authorship, Made
 from runner.compiler.callers.answered import Callers
 from runner.compiler.callers.finished_turns import CallerTurns
 from runner.compiler.conversation import Conversation
+from runner.compiler.discreet_rtvi import DiscreetRTVI
 from runner.compiler.fallback.member import Member
 from runner.compiler.fallback.parts import all_of, at_work, build, is_first, told
 from runner.compiler.fallback.relay import Relay
@@ -225,6 +226,7 @@ def compile_call(
         ),
         observers=list(observers),
         enable_rtvi=writer is None,
+        rtvi_processor=None if writer else DiscreetRTVI(keys),
         enable_turn_tracking=False,  # an observer of every frame whose findings nobody reads
         idle_timeout_secs=None,
         check_dangling_tasks=False,

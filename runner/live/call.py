@@ -27,7 +27,7 @@ from runner.compiler.pipeline import Carrier, Writer, compile_call
 from runner.compiler.services import Here
 from runner.compiler.services.refused import RefusedChangeFrame
 from runner.definition import AgentDefinition
-from runner.environment import masked
+from runner.effective import variables_of
 from runner.events import (
     AgentSaid,
     Backchannel,
@@ -48,6 +48,8 @@ from runner.live.page_messages import as_message
 from runner.live.troubles import sentence
 from runner.live.written import Settings
 from runner.logs import CallTag, of_call
+from runner.masking import masked
+from runner.prompts import render
 from runner.reach import Place, reach
 
 _KEY_OF_OWNER = {
@@ -349,7 +351,7 @@ class Call:
     async def _machine_answered(self) -> None:
         machine, wanted = self._compiled.machine, self.conversation.agent.voicemail
         if machine and wanted and wanted.say:
-            line = TTSSpeakFrame(wanted.say, append_to_context=True)
+            line = TTSSpeakFrame(render(wanted.say, variables_of(self.conversation.agent)), append_to_context=True)
             self._compiled.authorship.stamp(line)
             await machine.push_frame(line)  # nothing that comes from before it passes it any more
         await self._finish("an answering machine took the call (voicemail)")

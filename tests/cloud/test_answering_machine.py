@@ -15,7 +15,7 @@ from tests.speech import speak
 AGENT = """
 greeting: Hello, this is Maya from Northwind.
 voicemail:
-  say: Please call Northwind back.
+  say: Please call {{ company }} back.
 """
 PLACED = Line(placed=True)
 

@@ -11,7 +11,7 @@ import pytest
 from pipecat.processors.frameworks.rtvi.models import PROTOCOL_VERSION
 
 from tests.caller import Caller
-from tests.cloud.vendors import Vendors
+from tests.cloud.vendors import KEYS, Vendors
 from tests.running import Running
 from tests.webrtc import WebRTCCaller
 
@@ -71,3 +71,16 @@ async def test_client_is_told_what_its_protocol_says(way: str, house: tuple[Runn
         since = len(house[0].lines)
         await client.tell("disconnect-bot", {})
         await asyncio.to_thread(house[0].wait_for, "call ended", after=since)
+
+
+async def test_key_that_a_vendor_repeats_reaches_no_client(house: tuple[Running, int], vendors: Vendors) -> None:
+    key = KEYS["OPENAI_API_KEY"]
+    vendors.mind.fail(400, None, message=f"No answer for {key} today.")
+    async with client_of("websocket", house[1]) as client:
+        await client.until("bot-ready")
+        await client.tell(
+            "send-text", {"content": "Hello", "options": {"run_immediately": True, "audio_response": True}}
+        )
+        error = await client.until("error")
+        assert "No answer for [OPENAI_API_KEY] today." in error["error"]
+        assert key not in repr(client.caller.messages)
