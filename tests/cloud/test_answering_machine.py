@@ -13,7 +13,9 @@ from tests.faults.faulty_call import FaultyCall, faulty_call
 from tests.speech import speak
 
 AGENT = """
-greeting: Hello, this is Maya from Northwind.
+variables:
+  company: Northwind
+greeting: Hello, this is Maya from {{ company }}.
 voicemail:
   say: Please call {{ company }} back.
 """
