@@ -73,7 +73,7 @@ async def test_person_who_says_nothing_is_greeted(tmp_path: Path) -> None:
 
 
 async def test_person_speaks_first_where_the_agent_does_not(tmp_path: Path) -> None:
-    text = AGENT.replace("greeting: Hello, this is Maya from Northwind.\n", "")
+    text = AGENT.replace("greeting: Hello, this is Maya from {{ company }}.\n", "")
     said = "Dana speaking, how can I help?"
     async with faulty_call(tmp_path, text, on=PLACED, begin=False, **vendors(said, choice="conversation")) as call:
         await pick_up(call, said)
