@@ -397,7 +397,7 @@ def pairs(draw: st.DrawFn) -> tuple[AgentDefinition, AgentDefinition]:
 
 
 @given(pairs())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_different_agents_always_have_a_sentence_and_equal_ones_none(
     pair: tuple[AgentDefinition, AgentDefinition],
 ) -> None:
@@ -414,7 +414,7 @@ def test_different_agents_always_have_a_sentence_and_equal_ones_none(
 
 
 @given(pairs())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_difference_is_json_with_its_sentence(pair: tuple[AgentDefinition, AgentDefinition]) -> None:
     for difference in differences(*pair):
         read = json.loads(json.dumps(difference.as_json()))
@@ -423,7 +423,7 @@ def test_every_difference_is_json_with_its_sentence(pair: tuple[AgentDefinition,
 
 
 @given(old=AGENTS, data=st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_longer_and_shorter_are_told_the_right_way_round(old: AgentDefinition, data: st.DataObject) -> None:
     grown: dict[str, Callable[[AgentDefinition], AgentDefinition]] = {
         "longer": lambda a: dataclasses.replace(a, limits=Limits((a.limits.max_call or 1) + 10)),

@@ -12,7 +12,7 @@ from itertools import combinations, product
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner import wording
@@ -137,6 +137,7 @@ def any_agent(draw: st.DrawFn) -> AgentDefinition:
 
 
 @given(any_agent(), any_agent())
+@settings(max_examples=50)
 def test_change_is_whole_for_any_two_agents(one: AgentDefinition, other: AgentDefinition) -> None:
     moments = [effective(agent, stage) for agent in (one, other) for stage in ("a", "b")]
     for before, after in product(moments, repeat=2):
@@ -144,6 +145,7 @@ def test_change_is_whole_for_any_two_agents(one: AgentDefinition, other: AgentDe
 
 
 @given(any_agent(), any_agent())
+@settings(max_examples=50)
 def test_every_difference_of_two_files_is_told_with_a_moment(one: AgentDefinition, other: AgentDefinition) -> None:
     changed = file_changes(one, other)
     assert bool(changed) == (_plain(one) != _plain(other))

@@ -518,6 +518,7 @@ def test_looking_ahead_is_on_unless_switched_off() -> None:
     assert effective(agent("turns: {look_ahead: off}\n"), None).turns.look_ahead == "off"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "text",
     [

@@ -120,7 +120,7 @@ async def test_refused_live_update_is_taken_back_and_costs_no_sample() -> None:
             assert lost == 0, "what the dead session had not finished is heard again"
             assert said_by(caller) == [
                 "AssemblyAI refuses the change of keyterms: User Input Validation Error: Invalid 'keyterms_prompt': bad "
-                "word. The call goes on with what it had before."
+                "word. Check stt.keyterms in the agent file. The call goes on with what it had before."
             ]
             assert emulator.session.query["keyterms_prompt"] == '["shoes"]'
             assert emulator.session.query["prompt"] == "Hats", "only what was refused is taken back"

@@ -177,7 +177,7 @@ async def test_refused_stage_is_told_on_the_terminal_and_on_the_page_and_the_cal
         await go(caller, vendors, "medical")
         said = (
             "AssemblyAI refuses the change of domain: User Input Validation Error: Invalid 'domain': not for this account. "
-            "The call goes on with what it had before."
+            "Check agents/refused.yaml:16: stages.medical.stt.domain. The call goes on with what it had before."
         )
         await caller.wait_until(lambda: caller.told("problem"), "the problem")
         assert [problem["message"] for problem in caller.told("problem")] == [said]

@@ -106,6 +106,7 @@ async def test_a_save_in_mid_utterance_neither_cuts_the_turn_nor_ends_it(
     assert len(vendors.ears.sessions) == 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("mode", ["pipecat", "assemblyai"])
 async def test_many_updates_while_the_caller_speaks_leave_the_transcript_as_it_is(
     mode: str, call: Call, vendors: Vendors, file_of: FileOf

@@ -154,6 +154,7 @@ def run(code: str) -> tuple[float, str]:
     return time.perf_counter() - began, done.stdout
 
 
+@pytest.mark.alone
 def test_checking_the_agents_takes_hardly_longer_than_the_imports_and_never_loads_pipecat() -> None:
     check = (
         "import sys; from pathlib import Path; from runner.document.load import agent_files, load; "

@@ -10,7 +10,7 @@ import pytest
 from tests.document.mutants import Score, judged, mutants
 
 SEED = 3
-COUNT = 2_500
+COUNT = 1_500
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from tests.emulators.deepgram_speech import DeepgramSpeechEmulator
 from tests.emulators.openai_speech import OpenAISpeechEmulator
 from tests.faults.faulty_call import FaultyCall, faulty_call, side_by_side
 
+pytestmark = pytest.mark.alone  # calls side by side, with the limits of a caller who waits
+
 SORRY, GOODBYE = OnTrouble().say, OnTrouble().goodbye
 ONE = "Good morning to everybody in this room."
 TWO = f"{ONE} How are you today?"
