@@ -52,10 +52,10 @@ class Heard(Loudspeaker):
 
 
 class Line:
-    """The carrier: a silent microphone and a loudspeaker."""
+    """The carrier: a microphone, silent as long as nobody speaks into it, and a loudspeaker."""
 
-    def __init__(self) -> None:
-        self.microphone, self.loudspeaker = Microphone(), Heard()
+    def __init__(self, microphone: Microphone | None = None) -> None:
+        self.microphone, self.loudspeaker = microphone or Microphone(), Heard()
 
     def input(self) -> Microphone:
         return self.microphone
@@ -151,6 +151,7 @@ async def faulty_call(
     lines: bool = True,
     endpoints: dict[str, str] | None = None,
     on: CallLine = DIRECT,
+    carrier: Line | None = None,
     keys: Mapping[str, str] = KEYS,
 ) -> AsyncGenerator[FaultyCall]:
     """A running call of an agent whose file is `text` after its prompt.
@@ -175,7 +176,7 @@ async def faulty_call(
             tts=replace(loaded.definition.tts, endpoint=at["tts"]),
         )
         events: list[Event] = []
-        line = Line()
+        line = carrier or Line()
         call = Call(
             agent, 1, line, carrier_name="test", keys=keys, here=Here(), choose=None, listener=events.append, line=on
         )
