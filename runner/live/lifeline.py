@@ -112,7 +112,7 @@ class Lifeline:
         self._begun = False
         self._gone: ServiceGone | None = None
         self._in_a_row = 0
-        self._failed = self._speaking_of_it = False
+        self._failed = self._speaking_of_it = self._voice_fails = False
         self._last = ""
         self._was_cut = asyncio.Event()
         self.silence = Silence(
@@ -168,7 +168,7 @@ class Lifeline:
         async def _asked(_: object, frame: PipecatFrame) -> None:
             if isinstance(frame, LLMContextFrame):
                 if not self._failed:
-                    self._in_a_row = 0
+                    self._in_a_row, self._voice_fails = 0, False
                 self._failed = self._speaking_of_it = False
                 self._spawn(self._keep_lines())
 
@@ -207,23 +207,27 @@ class Lifeline:
         """The turn has no answer, or not a whole one. speaks: whether the voice can be asked to say so."""
         if self._parts.ending or not self._begun:
             return
-        if self._failed and self._speaking_of_it and part == "tts":
-            await self._say_goodbye(f"the agent cannot speak any more: {self._last}", speaks=False)
-            return
+        self._voice_fails = self._voice_fails or part == "tts"
+        trouble = self._trouble
         if self._failed:
+            if self._speaking_of_it and part == "tts":  # that line was not heard either
+                await self._say_or_end(trouble, speaks=False)
             return
         self._failed = True
         self._in_a_row += 1
         await self._give_another_chance(part)
-        trouble = self._trouble
         tries = (trouble or OnTrouble()).tries
         if self._in_a_row >= tries:
             turns = "a turn" if tries == 1 else f"{tries} turns in a row"
             await self._say_goodbye(f"{turns} could not be answered (on_trouble.tries): {self._last}", speaks=speaks)
         elif trouble:
             self._speaking_of_it = speaks
-            if not await self._say(trouble.say, speaks=speaks, rather_kept=part == "tts"):
-                await self._say_goodbye(f"the agent cannot speak any more: {self._last}", speaks=False)
+            await self._say_or_end(trouble, speaks=speaks)
+
+    async def _say_or_end(self, trouble: OnTrouble | None, *, speaks: bool) -> None:
+        """Say that there was trouble, or end a call that has no way to say so."""
+        if trouble is None or not await self._say(trouble.say, speaks=speaks):
+            await self._say_goodbye(f"the agent cannot speak any more: {self._last}", speaks=False)
 
     async def _give_another_chance(self, part: Part) -> None:
         """A part that was refused is asked again with the next turn; the file may be mended by then."""
@@ -233,13 +237,11 @@ class Lifeline:
 
     # What is said
 
-    async def _say(self, line: str, *, speaks: bool, rather_kept: bool = False) -> bool:
-        """Say a line by whichever way there is. Returns whether there is one.
-
-        rather_kept: the voice can be asked, but failed just now.
-        """
+    async def _say(self, line: str, *, speaks: bool) -> bool:
+        """Say a line by whichever way there is; the one that is kept where the voice failed just now. Returns whether there
+        is one."""
         sound = self._parts.lines.sound_of(line) if self._parts.spoken else None
-        if sound and (rather_kept or not speaks):
+        if sound and (self._voice_fails or not speaks):
             self._speaking_of_it = False
             await self._play(line, sound)
         elif speaks or not self._parts.spoken:

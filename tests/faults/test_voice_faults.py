@@ -229,14 +229,31 @@ async def test_third_turn_that_nobody_heard_ends_the_call(tmp_path: Path) -> Non
         assert call.sound > 0
 
 
-async def test_model_and_voice_at_once_end_in_a_reason(tmp_path: Path) -> None:
+async def test_model_and_voice_at_once_are_told_by_the_lines_that_are_kept_and_end_in_a_reason(tmp_path: Path) -> None:
     async with faulty_call(tmp_path, "llm: {max_retries: 0}\ntts: {timeout: 0.3s}\n") as call:
         call.mind.fail(500, None)
         call.voice.hang(times=None)
+        for turn in range(2):
+            await call.ask()
+            await until(lambda turn=turn: len(call.said) == turn + 1, 30)
+            assert call.reason is None
         await call.ask()
         await call.until_over()
-        assert call.said == [GOODBYE]
-        assert "the agent cannot speak any more" in str(call.reason)
+        assert call.said == [SORRY, SORRY, GOODBYE]
+        assert "3 turns in a row could not be answered (on_trouble.tries)" in str(call.reason)
+
+
+async def test_voice_that_fails_to_say_that_there_is_trouble_ends_no_call(tmp_path: Path) -> None:
+    async with faulty_call(tmp_path, "llm: {max_retries: 0}\ntts: {timeout: 0.3s}\n") as call:
+        call.mind.fail(500)
+        call.voice.hang(times=2)
+        await call.ask()
+        await call.until_said(SORRY)
+        call.mind.answer = lambda body: ONE
+        await call.ask()
+        await call.until_said(ONE)
+        assert call.said == [SORRY, ONE]
+        assert call.reason is None
 
 
 async def test_socket_that_was_closed_while_nobody_spoke_is_no_trouble(tmp_path: Path) -> None:
