@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.chromium import CHROMIUM
+from tests.cloud.vendors import Ports, Vendors, vendors_on
 
 # How long an example takes says something about the machine and what else it does, nothing about the code.
 settings.register_profile("gate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,6 +24,19 @@ LACKING = {
     "sound": None if SOUND else "there is no PulseAudio or no PyAudio here",
 }
 """Marker -> why tests with it cannot run."""
+
+
+@pytest.fixture(scope="module")
+def ports() -> Ports:
+    """Where the emulated vendors of a file's tests are."""
+    return Ports.free()
+
+
+@pytest.fixture
+def vendors(ports: Ports) -> Iterator[Vendors]:
+    """Fresh ones for each test."""
+    with vendors_on(ports) as vendors:
+        yield vendors
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

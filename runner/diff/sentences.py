@@ -268,26 +268,26 @@ def _greeting(before: object, after: object) -> str:
 def _list(path: str, before: object, after: object) -> str:
     only = isinstance(after, Only)
     came, went = list_change(_items(before), _items(after))
-    said: list[str] = []
+    path = ".".join(in_the_file(path))
     if path == "stt.keyterms":
-        if only and not isinstance(before, Only):
-            return f"listens for {shown(_items(after))} and not for the agent's other words"
-        if came:
-            said.append(f"also listens for {joined(came)}")
-        if went:
-            said.append(f"no longer listens for {joined(went)}")
-        if isinstance(before, Only) and not only:
-            said.append("listens for the agent's words too")
+        here, more, less, both = (
+            f"listens for {shown(_items(after))} and not for the agent's other words",
+            "also listens for",
+            "no longer listens for",
+            "listens for the agent's words too",
+        )
     else:
-        path = ".".join(in_the_file(path))
-        if only and not isinstance(before, Only):
-            return f"{path} has {shown(_items(after))} in place of what the agent's has"
-        if came:
-            said.append(f"{path} also has {joined(came)}")
-        if went:
-            said.append(f"{path} no longer has {joined(went)}")
-        if isinstance(before, Only) and not only:
-            said.append(f"{path} has what the agent's has too")
+        here, more, less, both = (
+            f"{path} has {shown(_items(after))} in place of what the agent's has",
+            f"{path} also has",
+            f"{path} no longer has",
+            f"{path} has what the agent's has too",
+        )
+    if only and not isinstance(before, Only):
+        return here
+    said = [f"{verb} {joined(words)}" for verb, words in ((more, came), (less, went)) if words]
+    if isinstance(before, Only) and not only:
+        said.append(both)
     return joined(said) or f"{path} stands in another order: {shown(_items(after))}"
 
 

@@ -17,7 +17,8 @@ from runner.document.folder import Folder
 from runner.document.lists import lists_from_files, without_only
 from runner.document.overrides import set_all
 from runner.document.places import Source, Where
-from runner.document.source import MAX_VALUES, read
+from runner.document.settle import MAX_VALUES
+from runner.document.source import read
 from runner.problem import Problem
 
 Group = dict[str, Any]

@@ -18,10 +18,8 @@ from pipecat.processors.aggregators.llm_response_universal import AssistantTurnS
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.workers.runner import WorkerRunner
 
-from runner.catalog import PARTS, Part, Provider
 from runner.compiler.callers.said import Words
 from runner.compiler.conversation import Chooser, Conversation
-from runner.compiler.fallback.parts import at_work
 from runner.compiler.fallback.relay import TookOverFrame
 from runner.compiler.pipeline import Carrier, Writer, compile_call
 from runner.compiler.services import Here
@@ -45,10 +43,8 @@ from runner.live.idle import Idleness
 from runner.live.lifeline import Lifeline
 from runner.live.line import DIRECT, Line
 from runner.live.page_messages import as_message
-from runner.live.troubles import sentence
-from runner.live.written import Settings
+from runner.live.vendors import Vendors
 from runner.logs import CallTag, of_call
-from runner.masking import masked
 from runner.prompts import render
 from runner.reach import Place, reach
 
@@ -100,7 +96,6 @@ class Call:
         self.carrier_name = carrier_name
         self._carrier = carrier
         self._listener = listener
-        self._keys = keys
         self._forget = forget
         self._history = History()
         self.nobody_listens = False
@@ -122,6 +117,7 @@ class Call:
             sample_rates=(agent.audio.in_sample_rate, agent.audio.out_sample_rate),
             placed=line.placed,
         )
+        self._vendors = Vendors(self._compiled, self.conversation, keys)
         self._runner = WorkerRunner(handle_sigint=False, handle_sigterm=False, check_dangling_tasks=False)
         self._tag = CallTag(self.number, lambda: self.agent_name, lambda: self.conversation.version)
         self._connect_events(latency)
@@ -142,8 +138,8 @@ class Call:
         self._lifeline = Lifeline(
             self._compiled,
             now=lambda: self.conversation.now,
-            vendor=self._who_does,
-            plain=self._plain,
+            vendor=self._vendors.at_work,
+            plain=self._vendors.sentence,
             on_this_machine=self._compiled.here.parts,
             listener=self._compiled.pair.user(),
             output=carrier.output(),
@@ -374,7 +370,7 @@ class Call:
 
         @worker.event_handler("on_pipeline_error")
         async def error(_: object, frame: ErrorFrame) -> None:
-            said = self._plain(frame)
+            said = self._vendors.sentence(frame)
             again = said == self._last_trouble and not isinstance(frame, RefusedChangeFrame)
             if said and not again:
                 self._last_trouble = said
@@ -408,34 +404,6 @@ class Call:
                 for part in breakdown.contributions
             )
             self._tell(TurnLatency(breakdown.total_secs, parts, self._compiled.authorship.latest.version))
-
-    def _who_does(self, part: Part) -> str:
-        """Who does this part at this moment, for people."""
-        parts = self._compiled
-        service = {"stt": parts.stt, "llm": parts.llm, "tts": parts.tts}[part]
-        vendor = parts.vendor_of(part, at_work(service)) if part not in parts.here.parts else None
-        return vendor.title if vendor else "this machine"
-
-    def _plain(self, frame: ErrorFrame) -> str | None:
-        """An error as a sentence for people, without the keys that a vendor may repeat in it."""
-        said = sentence(frame, self._vendor_of(frame), self._settings_of(frame))
-        return said and masked(said, self._keys)
-
-    def _settings_of(self, frame: ErrorFrame) -> Settings | None:
-        """Where the settings of the service that an error is about stand in the file, in the version that the call runs."""
-        failure = (frame.failure if isinstance(frame, TookOverFrame) else None) or frame
-        vendor, now = self._vendor_of(failure), self.conversation
-        if vendor is None:
-            return None
-        number = self._compiled.number_of(vendor.part, failure.processor)
-        found = Settings(now.agent, now.now.stage, now.language, vendor.part, number)
-        return found if found.provider == vendor.name else None
-
-    def _vendor_of(self, frame: ErrorFrame) -> Provider | None:
-        """Whose service an error is about, None for a part on this machine and for what is not a service."""
-        parts = self._compiled
-        found = (parts.vendor_of(part, frame.processor) for part in PARTS if part not in parts.here.parts)
-        return next((vendor for vendor in found if vendor), None)
 
     def _silence_is_the_callers(self) -> bool:
         busy = self.nobody_listens or self._compiled.caller.keypad.is_being_used

@@ -1,7 +1,8 @@
 """What a call does about a part that fails: no caller hears nothing for long, and no call goes on that cannot hear or speak.
 
-Comes in: errors that nobody else took care of (a fallback does before they come here), services that are gone, silences that last
-too long. Goes out: a sentence to the caller (`on_trouble`), and the end of a call that is of no use any more, with its reason.
+Comes in: errors that nobody else took care of (a fallback does before they come here), services that are gone, an output of which
+the carrier takes nothing, silences that last too long. Goes out: a sentence to the caller (`on_trouble`), and the end of a call
+that is of no use any more, with its reason.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Lifeline:
         listener: FrameProcessor,
         output: FrameProcessor,
         cut: Callable[[PipecatFrame], Awaitable[None]],
-        cancel: Callable[[str], Awaitable[None]],
+        cancel: Callable[[str], Coroutine[Any, Any, None]],
         tell: Callable[[Event], None],
         version: Callable[[], int],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
@@ -138,6 +139,10 @@ class Lifeline:
 
     async def failed(self, frame: ErrorFrame, said: str | None) -> None:
         """An error that came to the end of the pipeline. said: the sentence for people that was made of it."""
+        if frame.processor is self._output and not self._output.is_usable:
+            if not self._parts.ending:
+                self._spawn(self._cancel(f"the caller cannot hear the agent any more: {said or frame.error}"))
+            return
         part = self._part_of(frame)
         if part is None or frame.category is ErrorCategory.APPLICATION:
             return

@@ -11,7 +11,6 @@ is there once.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import tempfile
@@ -27,7 +26,7 @@ from pipecat.frames.frames import InputAudioRawFrame
 
 from runner.events import CallerSaid
 from tests.bench.random_faults import FAULTS as EAR_FAULTS
-from tests.bench.random_faults import SENTENCES, TAIL_SECS, scored
+from tests.bench.random_faults import SENTENCES, TAIL_SECS, arguments, scored
 from tests.cloud.vendors import KEYS
 from tests.emulators import AssemblyAIEmulator, until
 from tests.emulators.hearing import Timeline
@@ -165,11 +164,7 @@ async def _break(call: FaultyCall, chance: random.Random, outcome: Outcome) -> N
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=6.0)
-    parser.add_argument("--seed", type=int, default=5)
-    given = parser.parse_args()
+    given = arguments(__doc__, calls=2, minutes=6)
     logger.remove()
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder) / str(number) for number in range(given.calls)]

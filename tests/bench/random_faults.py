@@ -226,12 +226,17 @@ def _turns_by_silence() -> LLMUserAggregatorParams:
     return LLMUserAggregatorParams(vad_analyzer=Loudness(), user_turn_strategies=by_silence)
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=4)
-    parser.add_argument("--minutes", type=float, default=3.0)
+def arguments(what: str | None, *, calls: int, minutes: float) -> argparse.Namespace:
+    """What the command line says, with these defaults. what: the bench, in words."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=calls)
+    parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--seed", type=int, default=5)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+async def main() -> None:
+    given = arguments(__doc__, calls=4, minutes=3)
     outcomes = await asyncio.gather(*(call(given.seed + n, 60 * given.minutes) for n in range(given.calls)))
     for number, outcome in enumerate(outcomes, 1):
         delays = np.array(outcome.delays or [float("nan")])

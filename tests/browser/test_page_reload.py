@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.chromium import CHROMIUM, QUIET_FLAGS
-from tests.cloud.vendors import Ports, Vendors, house_on, vendors_on
+from tests.cloud.vendors import Ports, Vendors, house_on
 from tests.emulators.openai import Reply, ToolCall
 from tests.running import Running
 
@@ -32,17 +32,6 @@ stages:
     prompt: Ask for the number.
 """
 FLAGS = [*QUIET_FLAGS, "--autoplay-policy=no-user-gesture-required"]
-
-
-@pytest.fixture(scope="module")
-def ports() -> Ports:
-    return Ports.free()
-
-
-@pytest.fixture
-def vendors(ports: Ports) -> Iterator[Vendors]:
-    with vendors_on(ports) as vendors:
-        yield vendors
 
 
 @pytest.fixture(scope="module")

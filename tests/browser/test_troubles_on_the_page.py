@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from runner.definition import OnTrouble
 from tests.chromium import CHROMIUM, QUIET_FLAGS
-from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
+from tests.cloud.vendors import KEYS, Ports, Vendors
 from tests.emulators import OpenAIEmulator
 from tests.running import Running, free_port
 from tests.serve.conftest import serving
@@ -42,20 +42,9 @@ llm:
 
 
 @pytest.fixture(scope="module")
-def ports() -> Ports:
-    return Ports.free()
-
-
-@pytest.fixture(scope="module")
 def second() -> int:
     """The port of the model that takes over."""
     return free_port()
-
-
-@pytest.fixture
-def vendors(ports: Ports) -> Iterator[Vendors]:
-    with vendors_on(ports) as vendors:
-        yield vendors
 
 
 @pytest.fixture(scope="module")

@@ -288,3 +288,23 @@ async def test_lines_for_trouble_are_asked_for_once_a_process(tmp_path: Path) ->
         assert call.voice.lines == [SORRY, GOODBYE]
     async with faulty_call(tmp_path, "on_trouble: false\n") as call:
         assert call.voice.lines == []
+
+
+async def test_carrier_that_takes_no_sound_any_more_ends_the_call_with_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pipecat 1.14 gives its output up then, and the call would go on without a voice."""
+    async with faulty_call(tmp_path, QUICK) as call:
+        call.mind.answer = lambda body: ONE
+
+        async def taken(_: object) -> bool:
+            await asyncio.sleep(60)
+            return True
+
+        output = call.line.loudspeaker
+        monkeypatch.setattr(output, "write_audio_frame", taken)
+        monkeypatch.setattr(output._params, "audio_out_write_timeout_secs", 0.5)
+        await call.ask()
+        await call.until_over()
+        assert str(call.reason).startswith("the caller cannot hear the agent any more: ")
+        assert call.problems

@@ -17,7 +17,7 @@ import pytest
 import websockets
 
 from tests.caller import Caller
-from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
+from tests.cloud.vendors import KEYS, Ports, Vendors
 from tests.running import Running, environment, free_port
 from tests.webrtc import WebRTCCaller
 
@@ -47,17 +47,6 @@ scenarios:
           - event: response
             text_contains: skis
 """
-
-
-@pytest.fixture(scope="module")
-def ports() -> Ports:
-    return Ports.free()
-
-
-@pytest.fixture
-def vendors(ports: Ports) -> Iterator[Vendors]:
-    with vendors_on(ports) as vendors:
-        yield vendors
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pipecatcloud.agent import DailySessionArguments
 
 from runner.bot import bot
-from tests.cloud.vendors import KEYS, Ports, Vendors, vendors_on
+from tests.cloud.vendors import KEYS, Ports, Vendors
 from tests.emulators import until
 from tests.emulators.daily_client import install
 
@@ -29,17 +28,6 @@ daily:
 limits:
   wait_for_return: 0
 """
-
-
-@pytest.fixture
-def ports() -> Ports:
-    return Ports.free()
-
-
-@pytest.fixture
-def vendors(ports: Ports) -> Iterator[Vendors]:
-    with vendors_on(ports) as vendors:
-        yield vendors
 
 
 async def test_daily_session_greets_the_first_and_ends_with_the_last(

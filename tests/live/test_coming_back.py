@@ -12,7 +12,7 @@ import pytest
 import websockets
 
 from tests.caller import Caller
-from tests.cloud.vendors import Ports, Vendors, house_on, vendors_on
+from tests.cloud.vendors import Ports, Vendors, house_on
 from tests.emulators.openai import Reply, ToolCall
 from tests.emulators.sound import seconds_of
 from tests.running import Running
@@ -41,17 +41,6 @@ stages:
     say: A refund it is.
     prompt: Ask for the number.
 """
-
-
-@pytest.fixture(scope="module")
-def ports() -> Ports:
-    return Ports.free()
-
-
-@pytest.fixture
-def vendors(ports: Ports) -> Iterator[Vendors]:
-    with vendors_on(ports) as vendors:
-        yield vendors
 
 
 @pytest.fixture(scope="module")
