@@ -30,6 +30,9 @@ _BEFORE_THE_WORDS = re.compile(
 """What Pipecat and the vendors' packages put before the vendor's own words, one layer a match."""
 
 _MESSAGE_IN_BODY = re.compile(r"""["']message["']:\s*(["'])(.*?)\1[,}]""")
+_NOT_TAKEN = "The caller's side takes no sound any more, so the agent is not heard."
+"""What Pipecat 1.14 tells of an output that it gives up names its own classes."""
+
 _ATTEMPT = re.compile(r"reconnection attempt (\d+) failed")
 _NO_SOUND = re.compile(r"^TTS context \S+ completed with no audio$")
 _UNKNOWN_NAME = re.compile(
@@ -49,7 +52,7 @@ def sentence(frame: ErrorFrame, provider: Provider | None, settings: Settings | 
             return f"{frame.who} is at work again."
         return f"{sentence(frame.failure, frame.whose, settings) or ''} {frame.who} goes on.".strip()
     if provider is None:
-        return frame.error
+        return _NOT_TAKEN if "the peer has stopped reading" in frame.error else frame.error
     who, words = provider.title, _words(frame)
     if isinstance(frame.exception, NoAnswer):
         return f"{who} {words}"
